@@ -304,8 +304,10 @@ public struct Directory: ~Copyable, Sendable {
     /// Contents of the small regular file `name`.
     ///
     /// - Throws: ``SystemError``: `EFBIG` if it has more than `limit` bytes, `EINVAL` if it is no regular file, `ENOENT`.
-    public func contents(_ name: FilePath, limit: Int) throws(SystemError) -> [UInt8] {
-        try file(name).descriptor.readAll(limit: limit)
+    public func contents(
+        _ name: FilePath, limit: Int, _ resolution: Resolution = .untrusted
+    ) throws(SystemError) -> [UInt8] {
+        try file(name, resolution).descriptor.readAll(limit: limit)
     }
 
     // MARK: Locking
