@@ -84,6 +84,13 @@ public struct Directory: ~Copyable, Sendable {
         try open(FilePath(root: nil, [name]), flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode, .untrusted)
     }
 
+    /// Opens the regular or kernel file at `relative`, which is there, for writing.
+    public func openForWriting(
+        _ relative: FilePath, _ resolution: Resolution = .untrusted
+    ) throws(SystemError) -> OwnedFileDescriptor {
+        try open(relative, flags: O_WRONLY | O_NONBLOCK | O_NOCTTY, mode: 0, resolution)
+    }
+
     /// An `O_PATH` descriptor of anything: nothing is opened for use, a link is not followed at the end.
     public func place(
         _ relative: FilePath, _ resolution: Resolution = .untrusted
