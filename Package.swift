@@ -43,7 +43,7 @@ let package = Package(
         .target(name: "LinuxSystem", dependencies: ["CLinux", system], swiftSettings: common),
         .target(name: "Btrfs", dependencies: ["CBtrfsUtil", "LinuxSystem", system], swiftSettings: common),
         .target(name: "Mounts", dependencies: ["CLinux", "CMount", "LinuxSystem", system], swiftSettings: common),
-        .target(name: "Systemd", dependencies: ["CSystemd", "LinuxSystem", system], swiftSettings: common),
+        .target(name: "Systemd", dependencies: ["CLinux", "CSystemd", "LinuxSystem", system], swiftSettings: common),
         .target(
             name: "Roots", dependencies: ["LinuxSystem", "Btrfs", "Mounts", system, logging], swiftSettings: safe),
         .target(name: "Images", dependencies: ["Roots", "LinuxSystem", "Btrfs", system, logging], swiftSettings: safe),
@@ -67,6 +67,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["LinuxSystem", "Btrfs", "Mounts", system], path: "Tests/TestSupport"),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem", "TestSupport", system]),
+        .testTarget(name: "SystemdTests", dependencies: ["Systemd", "CLinux", "LinuxSystem", system]),
     ],
     swiftLanguageModes: [.v6]
 )
