@@ -1,8 +1,8 @@
-import ArgumentParser
+public import ArgumentParser
 import LinuxSystem
 import Logging
 import Roots
-import SystemPackage
+public import SystemPackage
 
 extension FilePath: @retroactive ExpressibleByArgument {
     public init?(argument: String) {

@@ -3,6 +3,15 @@ import LinuxSystem
 import Machines
 import Roots
 
+/// These verbs are told the store by who starts them; the configuration has been read by then.
+extension ParsableCommand {
+    fileprivate func settings(of options: GlobalOptions) -> Settings {
+        var settings = Settings()
+        if let store = options.store { settings.store = store }
+        return settings
+    }
+}
+
 /// Started by engines; becomes systemd-nspawn.
 struct MachineExec: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,9 +22,9 @@ struct MachineExec: ParsableCommand {
     @OptionGroup var options: GlobalOptions
 
     func run() throws {
-        let host = try HostEnvironment(options.settings(), logger: options.logger())
+        let host = try HostEnvironment(settings(of: options), logger: options.logger())
         try MachineEntry(host: host.machines).run(
-            Name(validating: name, of: .machine), token: token, environment: .inherited())
+            Name(name, of: .machine), token: token, environment: .inherited())
     }
 }
 
@@ -31,10 +40,10 @@ struct MachineReap: ParsableCommand {
     @OptionGroup var options: GlobalOptions
 
     func run() throws {
-        let host = try HostEnvironment(options.settings(), logger: options.logger())
+        let host = try HostEnvironment(settings(of: options), logger: options.logger())
         var process: ProcessIdentity?
         if let watch, let watchStart { process = ProcessIdentity(pid: watch, startTime: watchStart) }
         try Reaper(host: host.machines).run(
-            Name(validating: name, of: .machine), token: token, watching: process)
+            Name(name, of: .machine), token: token, watching: process)
     }
 }

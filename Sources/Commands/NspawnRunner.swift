@@ -84,7 +84,7 @@ extension ImageError {
     var isMistake: Bool {
         switch self {
         case .toolMissing, .toolFailed: false
-        case .exists, .inUse, .malformedSuite, .malformedPackage, .malformedMirror: true
+        case .inUse, .malformedSuite, .malformedPackage, .malformedMirror: true
         }
     }
 }
@@ -101,7 +101,7 @@ extension JobError {
 extension MachineError {
     var isMistake: Bool {
         switch self {
-        case .notAnInit: true
+        case .notAnInit, .noShell: true
         default: false
         }
     }

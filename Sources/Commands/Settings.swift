@@ -82,7 +82,7 @@ struct ConfigurationFile {
                 throw SettingsError.unreadable(
                     path, "others than root can change it; chown root: \(path.string) && chmod go-w \(path.string)")
             }
-            bytes = try file.descriptor.readContents(limit: Self.limitBytes)
+            bytes = try file.descriptor.readAll(limit: Self.limitBytes)
         } catch let error as SystemError {
             if error.errno == .noSuchFileOrDirectory && !required { return nil }
             throw SettingsError.unreadable(path, "\(error.errno)")

@@ -10,7 +10,11 @@ public struct ExitCodes: Hashable, Sendable {
     /// Where the script's own exit code goes (`BUILD_EXIT_CODE_FILE`, since 17.9).
     public let buildExitCodeFile: FilePath?
 
+    /// Whether gitlab-runner calls, and not a person.
+    public let isUnderRunner: Bool
+
     public init(environment: ProcessEnvironment) {
+        isUnderRunner = environment["BUILD_FAILURE_EXIT_CODE"] != nil
         buildFailure = Self.code(environment["BUILD_FAILURE_EXIT_CODE"]) ?? 1
         systemFailure = Self.code(environment["SYSTEM_FAILURE_EXIT_CODE"]) ?? 2
         buildExitCodeFile = environment["BUILD_EXIT_CODE_FILE"].flatMap { $0.isEmpty ? nil : FilePath($0) }

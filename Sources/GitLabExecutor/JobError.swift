@@ -1,5 +1,5 @@
 import LinuxSystem
-import Roots
+public import Roots
 public import SystemPackage
 
 /// What a hook was asked and cannot do.

@@ -1,12 +1,20 @@
-import LinuxSystem
-public import Logging
+public import LinuxSystem
+import Logging
 import Roots
-public import SystemPackage
+import SystemPackage
 
 /// How the contents of a new image come to be: a Debian distribution, by the tool that is there.
 public struct ImageBootstrap: Sendable {
     /// The programs that can make one.
-    public enum Tool: String, CaseIterable, Sendable { case mmdebstrap, debootstrap }
+    public enum Tool: String, CaseIterable, Sendable {
+        case mmdebstrap, debootstrap
+
+        /// The first that is on PATH; mmdebstrap if none is.
+        public static func installed(environment: ProcessEnvironment) -> Tool {
+            let programs = HostPrograms(environment: environment)
+            return allCases.first { programs.path($0.rawValue) != nil } ?? .mmdebstrap
+        }
+    }
 
     public var suite: String
     /// nil leaves it to the tool.
@@ -44,10 +52,10 @@ struct HostPrograms {
 
     /// Where `name` is on PATH.
     func path(_ name: String) -> FilePath? {
-        let searched = (environment["PATH"] ?? "").split(separator: ":") + ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        let searched = (environment["PATH"] ?? "").split(separator: ":").map(String.init) + ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         guard let name = FilePath.Component(name) else { return nil }
         for text in searched {
-            let directory = FilePath(String(text))
+            let directory = FilePath(text)
             guard directory.isAbsolute, let opened = try? Directory(directory) else { continue }
             if (try? opened.file(FilePath(root: nil, [name]), [])) != nil { return directory.appending(name) }
         }

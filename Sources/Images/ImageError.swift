@@ -1,10 +1,9 @@
 import LinuxSystem
 public import Roots
-public import SystemPackage
+import SystemPackage
 
 /// What was asked of images and cannot be had.
 public enum ImageError: Error, CustomStringConvertible, Sendable {
-    case exists(Name)
     case inUse(Name, machines: [String])
     case toolMissing(String)
     case toolFailed(String, String)
@@ -14,8 +13,6 @@ public enum ImageError: Error, CustomStringConvertible, Sendable {
 
     public var description: String {
         switch self {
-        case .exists(let name):
-            "image \(name) exists; remove it first (nspawn-runner image remove \(name)) or choose another name"
         case .inUse(let name, let machines):
             "image \(name) is in use by \(machines.joined(separator: ", ")); end those machines first"
         case .toolMissing(let name):

@@ -14,10 +14,7 @@ public struct Cgroup: Hashable, Sendable {
 
     /// The hierarchy as a detached mount (cgroups(7); fsopen(2), Linux 5.2). Nobody sees it, and it is gone when closed.
     public static func hierarchy() throws(SystemError) -> Directory {
-        let context = OwnedFileDescriptor(owning: try check("fsopen", ["cgroup2"]) { clinux_fsopen("cgroup2") })
-        try check("fsconfig", ["cgroup2", "FSCONFIG_CMD_CREATE"]) { clinux_fsconfig_create(context.rawValue) }
-        let mount = try check("fsmount", ["cgroup2"]) { clinux_fsmount(context.rawValue, 0) }
-        return Directory(owning: OwnedFileDescriptor(owning: mount), path: "cgroup2:")
+        Directory(owning: try KernelFileSystem.mount("cgroup2"), path: "cgroup2:")
     }
 
     /// Which cgroup `pid` is in, from the `0::` line of /proc/PID/cgroup.

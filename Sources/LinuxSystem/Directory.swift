@@ -314,7 +314,8 @@ public struct Directory: ~Copyable, Sendable {
     public func contents(
         _ name: FilePath, limit: Int, _ resolution: Resolution = .untrusted
     ) throws(SystemError) -> [UInt8] {
-        try file(name, resolution).descriptor.readAll(limit: limit)
+        let file = try file(name, resolution)
+        return try file.descriptor.readAll(limit: limit)
     }
 
     // MARK: Locking

@@ -23,6 +23,17 @@ public enum MemoryFile {
     }
 }
 
+/// /dev/null.
+public enum NullDevice {
+    /// Opens it for reading and writing.
+    public static func open() throws(SystemError) -> OwnedFileDescriptor {
+        let descriptor = try rethrow("open", ["/dev/null"]) {
+            try FileDescriptor.open("/dev/null", .readWrite, options: .closeOnExec)
+        }
+        return OwnedFileDescriptor(owning: descriptor)
+    }
+}
+
 /// A pipe(2) of which each end has its owner.
 public struct Pipe: ~Copyable, Sendable {
     public let readEnd: OwnedFileDescriptor

@@ -13,7 +13,7 @@ struct DirectEngine: MachineEngine {
         try record.cgroup.create()
         var environment = ProcessEnvironment([("PATH", standardPath)])
         environment["NOTIFY_SOCKET"] = notifications.address
-        let null = try Device.null()
+        let null = try NullDevice.open()
         let child = try ChildProcess(
             context.executable, arguments: context.arguments("machine-exec", record), environment: environment,
             standard: .init(input: null.descriptor, output: null.descriptor, error: null.descriptor), newSession: true)
@@ -82,14 +82,3 @@ extension Cgroup {
 
 /// PATH of everything that runs for or in a machine.
 let standardPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-enum Device {
-    /// /dev/null, for reading and writing.
-    static func null() throws -> OwnedFileDescriptor {
-        do {
-            return OwnedFileDescriptor(owning: try FileDescriptor.open("/dev/null", .readWrite, options: .closeOnExec))
-        } catch {
-            throw SystemError("open", ["/dev/null"], errno: error as? Errno ?? .ioError)
-        }
-    }
-}

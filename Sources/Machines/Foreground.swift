@@ -1,7 +1,7 @@
 public import LinuxSystem
 import Logging
 import Mounts
-public import Roots
+import Roots
 import SystemPackage
 
 extension MachineHost {

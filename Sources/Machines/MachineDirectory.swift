@@ -14,19 +14,16 @@ struct MachineDirectory: ~Copyable {
     /// - Returns: nil if there is none, or if it went while this waited.
     /// - Throws: ``MachineError/busy(_:)`` if its holder kept it for all of `timeout`.
     static func open(_ name: Name, in store: Store, timeout: Duration) throws -> MachineDirectory? {
-        let machines = try Directory(store.machines)
-        guard let component = FilePath.Component(name.description),
-            try machines.statusIfPresent(component)?.kind == .directory
-        else { return nil }
-        let directory: Directory
-        directory = try machines.directory(FilePath(root: nil, [component]))
+        guard let directory = try store.machineDirectory(name) else { return nil }
         do {
             try directory.lock(.exclusive, timeout: timeout)
         } catch {
             throw error.errno == .timedOut ? MachineError.busy(name.description) : error
         }
         // Between opening and locking somebody may have removed it, and somebody else made a new one.
-        guard try machines.statusIfPresent(component)?.inode == directory.status().inode else { return nil }
+        guard let current = try store.machineDirectory(name) else { return nil }
+        let (now, then) = try (current.status(), directory.status())
+        guard now.device == then.device && now.inode == then.inode else { return nil }
         return MachineDirectory(directory: directory, name: name)
     }
 

@@ -1,4 +1,4 @@
-import LinuxSystem
+public import LinuxSystem
 public import SystemPackage
 
 /// What a caller asked of a machine and cannot have.
@@ -21,6 +21,8 @@ public enum MachineError: Error, CustomStringConvertible, Sendable {
     case unreadableRecord(FilePath, String)
     case noUserRange
     case notAnInit(String)
+    /// The shell that scripts are given to is not in the image.
+    case noShell(String, String)
     /// Processes, mounts or files are still there.
     case notEnded(String, String)
 
@@ -51,6 +53,8 @@ public enum MachineError: Error, CustomStringConvertible, Sendable {
             "no free range of user ids is left between 524288 and 1879048191; end machines that are not needed"
         case .notAnInit(let image):
             "image \(image) has no init (/sbin/init or /lib/systemd/systemd); install systemd and dbus in it"
+        case .noShell(let image, let shell):
+            "image \(image) cannot run \(printable(shell)); install it there, or name another with --shell"
         case .notEnded(let name, let what):
             "machine \(name) is not gone: \(printable(what))"
         }

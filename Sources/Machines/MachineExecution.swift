@@ -22,22 +22,25 @@ struct MachineExecution {
 
     /// Makes the namespace and mounts the root at its place there. After it, this process sees other mounts than its caller.
     func enter() throws {
-        let backend = try store.backend(named: record.method)
-        let root = try openRoot(backend)
+        let root = try openRoot()
         try CurrentProcess.enterPrivateMountNamespace()
-        if record.engine == .direct { try showUnifiedCgroups() }
-        try attach(root, at: self.root)
+        if record.engine == .direct {
+            try showUnifiedCgroups()
+            try hidePropagation()
+        }
+        try Mount.attach(root, at: Directory(self.root))
     }
 
     /// Takes the root down again; for a process that goes on after the machine has ended.
-    func leave() throws { try unmount(root) }
+    func leave() throws { try Mount.unmount(root) }
 
-    private func openRoot(_ backend: any RootBackend) throws -> OwnedFileDescriptor {
-        let rootRecord = record.rootRecord(in: directory)
+    private func openRoot() throws -> OwnedFileDescriptor {
+        let rootRecord = try record.rootRecord(in: directory)
+        let backend = backend(for: rootRecord.method, in: store)
         guard let range = record.userRange else {
             return try prepared(backend.open(rootRecord, userNamespace: nil), range: nil)
         }
-        let userNamespace = try UserNamespace(range)
+        let userNamespace: UserNamespace? = try UserNamespace(range)
         return try prepared(backend.open(rootRecord, userNamespace: userNamespace), range: range)
     }
 
@@ -61,7 +64,14 @@ struct MachineExecution {
     private func showUnifiedCgroups() throws {
         let shown = try Directory("/sys/fs/cgroup")
         if try shown.fileSystem().type == .cgroup2 { return }
-        try attach(try Cgroup.hierarchy().intoDescriptor(), at: "/sys/fs/cgroup")
+        try Mount.attach(Cgroup.hierarchy().intoDescriptor(), at: shown)
+    }
+
+    /// systemd-nspawn leaves a directory there for every machine, and complains where /run is on a disk. Only machined
+    /// has a use for it, and without systemd on the host there is none.
+    private func hidePropagation() throws {
+        let directory = try Directory.making("/run/systemd/nspawn/propagate")
+        try Mount.attach(KernelFileSystem.mount("tmpfs"), at: directory)
     }
 
     /// Environment of systemd-nspawn: nothing of the caller's but what is named here.

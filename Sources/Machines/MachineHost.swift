@@ -1,4 +1,4 @@
-public import Images
+import Images
 public import LinuxSystem
 public import Logging
 import Mounts
@@ -107,7 +107,7 @@ public struct MachineHost: Sendable {
                 try dismantle(old)
             }
             do {
-                try store.claim(name)
+                _ = try store.claim(name)
             } catch RootError.machineExists {
                 continue
             }
@@ -120,8 +120,10 @@ public struct MachineHost: Sendable {
     func makeRoot(
         _ request: MachineRequest, in machine: borrowing MachineDirectory, signals: borrowing SignalDescriptor
     ) throws -> MachineRecord {
-        let backend = try store.chooseBackend(
-            request.method, for: request.image, userNamespace: request.userNamespace, logger: logger)
+        let backend = try chooseBackend(
+            requested: request.method, image: request.image, store: store, userNamespace: request.userNamespace,
+            logger: logger
+        ).backend
         var record = MachineRecord(
             name: request.name.description, token: try RandomBytes.hex(bytes: 8),
             imageName: request.image.name.description, imagePath: request.image.path.string,
@@ -147,7 +149,7 @@ public struct MachineHost: Sendable {
 
     /// Picks ids that no record of the store has, and writes them down before anybody else can pick.
     private func reserveUsers(_ record: inout MachineRecord, in machine: borrowing MachineDirectory) throws {
-        let machines = try Directory(store.machines)
+        let machines = try Directory(store.machinesPath)
         try machines.lock(.exclusive, timeout: .seconds(10))
         let used = Set(try records().compactMap(\.userBase))
         let reservation = try UserRanges.reserve(except: used)
@@ -160,21 +162,14 @@ public struct MachineHost: Sendable {
 
     /// The records of all machines; directories without a readable one are left out.
     public func records() throws -> [MachineRecord] {
-        let machines = try Directory(store.machines)
-        return try machines.entries().compactMap { name in
-            guard let directory = try? machines.directory(FilePath(root: nil, [name])) else { return nil }
-            return try? MachineRecord.read(from: directory)
-        }
+        try store.machineIDs().compactMap { recordIfReadable($0) }
     }
 
     /// The machine `name`, which was ready and still runs.
     ///
     /// - Throws: ``MachineError/gone(_:_:)``.
     public func runningMachine(_ name: Name) throws -> MachineRecord {
-        let directory: Directory
-        do {
-            directory = try Directory(store.machines).directory(FilePath(name.description))
-        } catch {
+        guard let directory = try store.machineDirectory(name) else {
             throw MachineError.gone(name.description, "there is no such machine")
         }
         let record = try MachineRecord.read(from: directory)
@@ -218,7 +213,7 @@ public struct MachineHost: Sendable {
             // The owner is told; whether it listens or not, its lock is free after that.
         }
         for signal in [Signal.terminate, .kill] {
-            if let owner = recordOfLockedMachine(name)?.owner.identity, let process = try? ProcessHandle(owner) {
+            if let owner = recordIfReadable(name)?.owner.identity, let process = try? ProcessHandle(owner) {
                 try process.send(signal)
             }
             do {
@@ -230,8 +225,9 @@ public struct MachineHost: Sendable {
         return nil
     }
 
-    private func recordOfLockedMachine(_ name: Name) -> MachineRecord? {
-        guard let directory = try? Directory(store.machines).directory(FilePath(name.description)) else { return nil }
+    /// The record of a machine as it is, whoever holds its lock.
+    func recordIfReadable(_ name: Name) -> MachineRecord? {
+        guard let directory = try? store.machineDirectory(name) else { return nil }
         return try? MachineRecord.read(from: directory)
     }
 
@@ -240,7 +236,8 @@ public struct MachineHost: Sendable {
         let name = machine.name.description
         if let record = machine.record() {
             if record.bootID == (try HostBoot.id()) { try engine(record.engine).end(record) }
-            try store.backend(named: record.method).remove(record.rootRecord(in: machine.directory.path))
+            let root = try record.rootRecord(in: machine.directory.path)
+            try backend(for: root.method, in: store).remove(root)
             if let base = record.userBase { UserRanges.release(base) }
         } else {
             // Killed before the record was written, or the record is damaged: everything follows from the name.
@@ -249,4 +246,9 @@ public struct MachineHost: Sendable {
         }
         try store.removeMachineDirectory(machine.name)
     }
+}
+
+extension Store {
+    /// The directory of the directories of machines; who picks ids for one locks it.
+    var machinesPath: FilePath { path.appending(".machines") }
 }

@@ -9,6 +9,6 @@ public enum MachineNames {
         // A host name has no dash before a dot or at the end of a label.
         let labels = String(stem).split(separator: ".").map { $0.split(separator: "-").joined(separator: "-") }
         let base = labels.filter { !$0.isEmpty }.joined(separator: ".")
-        return try Name(validating: "\(base.isEmpty ? "machine" : base)-\(try RandomBytes.hex(bytes: 4))", of: .machine)
+        return try Name("\(base.isEmpty ? "machine" : base)-\(try RandomBytes.hex(bytes: 4))", of: .machine)
     }
 }

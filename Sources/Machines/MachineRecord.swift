@@ -1,7 +1,7 @@
-public import FoundationEssentials
+import FoundationEssentials
 public import LinuxSystem
-public import Roots
-public import SystemPackage
+import Roots
+import SystemPackage
 
 /// What starts and ends a machine.
 public enum Engine: String, CaseIterable, Codable, Sendable {

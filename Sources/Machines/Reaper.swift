@@ -1,4 +1,4 @@
-import LinuxSystem
+public import LinuxSystem
 import Logging
 public import Roots
 import SystemPackage
@@ -15,7 +15,7 @@ public struct Reaper: Sendable {
 
     /// Starts one as a process of its own session, without any descriptor of this process.
     static func start(_ record: MachineRecord, watching process: ProcessIdentity, context: EngineContext) throws {
-        let null = try Device.null()
+        let null = try NullDevice.open()
         _ = try ChildProcess(
             context.executable,
             arguments: context.arguments("machine-reap", record)
@@ -78,7 +78,7 @@ final class UserRangeHolder: Sendable {
         let deadline = Deadline(after: .seconds(2))
         while true {
             if let lock = try UserRanges.lock(base) {
-                self.lock = lock
+                self.lock = consume lock
                 return
             }
             if deadline.hasPassed { break }
@@ -91,9 +91,6 @@ final class UserRangeHolder: Sendable {
 extension MachineHost {
     /// The record of machine `name`, if it has this token.
     func record(_ name: Name, token: String) -> MachineRecord? {
-        guard let directory = try? Directory(store.machines).directory(FilePath(name.description)),
-            let record = try? MachineRecord.read(from: directory), record.token == token
-        else { return nil }
-        return record
+        recordIfReadable(name).flatMap { $0.token == token ? $0 : nil }
     }
 }

@@ -66,6 +66,7 @@ struct RootPreparation {
         // A directory of that name is the image's own affair; the machine works without the file.
         if try directory.statusIfPresent(name)?.kind == .directory { return }
         try directory.removeFile(name)
-        try directory.create(name, mode: mode).descriptor.write(all: contents)
+        let file = try directory.create(name, mode: mode)
+        try file.descriptor.write(all: contents)
     }
 }

@@ -63,8 +63,9 @@ struct SystemdEngine: MachineEngine {
         do {
             let state = try unit.activeState(on: bus)
             return state != "inactive" && state != "failed"
-        } catch let error as BusError where error.name == .noSuchUnit {
-            return false
+        } catch {
+            if error.name == .noSuchUnit { return false }
+            throw error
         }
     }
 
