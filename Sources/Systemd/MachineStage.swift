@@ -94,8 +94,7 @@ public struct MachineStage: ~Copyable {
     ///   - bus: A connection to the machine, which the stage keeps.
     ///   - patience: How long the machine's systemd may leave a question unanswered while the program runs. It is asked
     ///     for a sign of life after half of that; a frozen one is noticed after one and a half.
-    /// - Throws: ``BusError``: `timedOut`, `disconnected`, `invalidArguments` (an environment variable with a control
-    ///   character, say), `transactionIsDestructive` when the machine is shutting down.
+    /// - Throws: ``BusError``: `timedOut`, `disconnected`, `invalidArguments` (a name of a variable that is none, say), `transactionIsDestructive` when the machine is shutting down.
     public static func start(
         _ command: StageCommand, input: FileDescriptor, output: FileDescriptor, error: FileDescriptor,
         on bus: consuming Bus, patience: Duration = .seconds(60)
@@ -117,7 +116,7 @@ public struct MachineStage: ~Copyable {
                 Property("StandardInputFileDescriptor", .handle(input.rawValue)),
                 Property("StandardOutputFileDescriptor", .handle(output.rawValue)),
                 Property("StandardErrorFileDescriptor", .handle(error.rawValue)),
-                Property("ExecStartEx", .command(command.exec)),
+                Property("ExecStart", .command(command.exec)),
             ])
         return MachineStage(unit: unit, job: job, path: try unitPath(unit), bus: bus, patience: patience)
     }
@@ -201,7 +200,7 @@ public struct MachineStage: ~Copyable {
             properties.list + UnitProperties.stageList + [
                 Property("StandardInputFileDescriptor", .handle(readEnd.rawValue)),
                 // A shell has its own place everywhere, and knows where cat is.
-                Property("ExecStartEx", .command(["/bin/sh", "-c", "exec cat"])),
+                Property("ExecStart", .command(["/bin/sh", "-c", "exec cat"])),
             ])
         return true
     }

@@ -22,7 +22,7 @@ import Testing
                 Property("WatchdogUSec", .uint64(180_000_000)),
                 Property("MemoryHighScale", .uint32(.max)),
                 Property("MemoryMaxScale", .uint32(2_147_483_647)),
-                Property("ExecStopPostEx", .command(["/bin/true", "$X"])),
+                Property("ExecStopPost", .command(["/bin/true", "$X"])),
                 Property("StandardOutputFileToAppend", .string("/var/log/a b")),
                 Property("StandardError", .string("journal")),
             ])
