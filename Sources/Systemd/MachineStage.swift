@@ -51,8 +51,9 @@ public enum StageEnd: Hashable, Sendable, CustomStringConvertible {
 ///         poll(stage.descriptor, stage.events, stage.timeout, and pipes, and signals)
 ///     }
 ///
-/// The unit stays in the machine afterwards, as do the processes that the program has left behind. A daemon-reexec of
-/// the machine's systemd (an upgrade of it by the job) drops the connection; it is then made again.
+/// Processes that the program has left behind stay in the machine, below the cgroup of the unit, which systemd keeps
+/// for as long as there are any. A daemon-reexec of the machine's systemd (an upgrade of it by the job) drops the
+/// connection; it is then made again.
 public struct MachineStage: ~Copyable {
     /// Name of the unit inside the machine.
     public let unit: String
@@ -65,6 +66,9 @@ public struct MachineStage: ~Copyable {
     /// its start job has run.
     private var jobResult: String?
     private var end: StageEnd?
+    /// The end, while systemd still holds the program's descriptors.
+    private var endBeforeRelease: StageEnd?
+    private var stopJob: String?
     /// Something has changed since the state was asked for.
     private var isStale = false
     /// Calls whose answers are awaited, by the number that the reply will carry.
@@ -72,7 +76,7 @@ public struct MachineStage: ~Copyable {
     private var answers: [Question: Answer] = [:]
     private var nextPing: Deadline
 
-    private enum Question: Hashable { case subState, result, mainCode, mainStatus, systemState, ping, kill }
+    private enum Question: Hashable { case subState, result, mainCode, mainStatus, systemState, ping, kill, stop, release }
     private enum Answer { case string(String), number(Int32) }
 
     private static let state: [Question] = [.subState, .result, .mainCode, .mainStatus, .systemState]
@@ -132,22 +136,41 @@ public struct MachineStage: ~Copyable {
         return bus.timeout.map { min($0, limit) } ?? limit
     }
 
-    /// Does what there is to do, without waiting, and tells the end of the program once it is known.
+    /// Does what there is to do, without waiting, and tells the end of the program once it is known and systemd has let
+    /// go of the descriptors: then only processes which the program has left behind can still write to its output.
     ///
     /// - Throws: ``BusError``: `disconnected` when the machine is gone, `timedOut` when its systemd is frozen.
     ///   ``UnitError``: `stopped`, `machineStopping`, `jobFailed`. None of these is ever a success.
     public mutating func process() throws -> StageEnd? {
-        if let end { return end }
+        if end == nil {
+            do {
+                try advance()
+            } catch {
+                // The end itself was seen; what comes after it only tidies up.
+                guard let endBeforeRelease else { throw error }
+                end = endBeforeRelease
+            }
+        }
+        return end
+    }
+
+    private mutating func advance() throws {
         do {
             try receive()
         } catch {
             // Only when the start job is known to be done can the unit's state alone tell the rest.
-            guard error.name == .disconnected, jobResult != nil, bus.isReconnectable else { throw error }
+            guard error.name == .disconnected, jobResult != nil, endBeforeRelease == nil, bus.isReconnectable else {
+                throw error
+            }
             try reconnect(after: error)
         }
-        end = try conclusion()
-        if end != nil { return end }
-        if isStale && jobResult != nil && !isAsking {
+        if end != nil { return }
+        if endBeforeRelease == nil, let seen = try conclusion() {
+            endBeforeRelease = seen
+            // An active unit keeps the program's descriptors in systemd. Stopping it kills nothing (KillMode=process).
+            try ask(.stop)
+        }
+        if isStale && jobResult != nil && endBeforeRelease == nil && !isAsking {
             isStale = false
             answers = [:]
             for question in Self.state { try ask(question) }
@@ -160,7 +183,6 @@ public struct MachineStage: ~Copyable {
         for (_, deadline) in pending.values where deadline.hasPassed {
             throw BusError("wait(\(unit))", result: -ETIMEDOUT)
         }
-        return nil
     }
 
     /// Sends a signal to every process of the unit, those left behind included, without waiting for the answer; that
@@ -216,6 +238,10 @@ public struct MachineStage: ~Copyable {
             case .jobRemoved(job, let result):
                 jobResult = result
                 isStale = true
+            case .jobRemoved(stopJob, _):
+                // A failed unit is forgotten. systemd lets go of descriptors before it reads this next question.
+                stopJob = nil
+                try ask(.release)
             case .propertiesChanged(path): isStale = true
             case .reply(let cookie, let error):
                 guard let (question, _) = pending.removeValue(forKey: cookie) else { break }
@@ -230,6 +256,10 @@ public struct MachineStage: ~Copyable {
     ) throws(BusError) {
         switch question {
         case .ping, .kill: break
+        case .stop:
+            if let error { throw error }
+            stopJob = try message.readPath()
+        case .release: end = endBeforeRelease
         case .subState, .result, .systemState:
             if let error { throw error }
             try message.enter("v", "s")
@@ -250,6 +280,17 @@ public struct MachineStage: ~Copyable {
         case .mainStatus: cookie = try get("ExecMainStatus", of: .service(path))
         case .systemState: cookie = try get("SystemState", of: .manager)
         case .ping, .kill: cookie = try bus.send(Bus.Object.manager.peer, "Ping", about: unit) { _ in }
+        case .stop:
+            let name = unit
+            cookie = try bus.send(.manager, "StopUnit", about: unit) { message throws(BusError) in
+                try message.append(name)
+                try message.append("replace")
+            }
+        case .release:
+            let name = unit
+            cookie = try bus.send(.manager, "ResetFailedUnit", about: unit) { message throws(BusError) in
+                try message.append(name)
+            }
         }
         pending[cookie] = (question, Deadline(after: patience))
     }

@@ -210,6 +210,14 @@ private let mapped = TestMachine.Options(hasUserNamespace: true, hasDBus: false)
         #expect(second.end == .exited(code: 3))
     }
 
+    @Test(arguments: [plain, mapped], ["exit 0", "exit 3", "kill $$", "kill -KILL $$"])
+    func `nobody writes any more when nothing was left behind`(options: TestMachine.Options, script: String) throws {
+        // An active unit's systemd held the program's output open, so that its end was never seen.
+        let machine = try machine(options)
+        #expect(try !machine.run(script).hasWriters)
+        #expect(try machine.run("systemctl list-units --all --plain --no-legend 'nspawn-runner-stage*' | wc -l").outputText == "1\n")
+    }
+
     @Test(arguments: [plain, mapped])
     func `a background process can write on after its stage`(options: TestMachine.Options) throws {
         let machine = try machine(options)
