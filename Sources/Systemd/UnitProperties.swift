@@ -80,6 +80,8 @@ public struct UnitProperties: Sendable {
     public var unsetEnvironment: [String] = []
     public var workingDirectory: String?
     /// A program that runs after the service has ended, however it ended; the first element is an absolute path.
+    ///
+    /// Use neither `$` nor `;` in it: at a daemon-reload systemd 252 reads them back as `\$` and `\;`.
     public var execStopPost: [String] = []
     public var standardOutput: Output?
     public var standardError: Output?

@@ -157,7 +157,7 @@ final class TestMachine: Sendable {
 }
 
 /// Starts a program in a session of its own.
-private func spawn(
+func spawn(
     _ arguments: [String], environment: [String], input: CInt, output: String
 ) throws -> pid_t {
     var actions = posix_spawn_file_actions_t()
