@@ -61,6 +61,7 @@ public struct MachineStage: ~Copyable {
     private let job: String
     private let path: String
     private let patience: Duration
+    private let input: InputFile
 
     /// What systemd answered when the start job ended; before that no state means an end: a unit is also `dead` before
     /// its start job has run.
@@ -76,12 +77,21 @@ public struct MachineStage: ~Copyable {
     private var answers: [Question: Answer] = [:]
     private var nextPing: Deadline
 
-    private enum Question: Hashable { case subState, result, mainCode, mainStatus, systemState, ping, kill, stop, release }
-    private enum Answer { case string(String), number(Int32) }
+    private enum Question: Hashable {
+        case subState, result, mainCode, mainStatus, systemState
+        case ping, kill, stop, release
+    }
+    private enum Answer {
+        case string(String)
+        case number(Int32)
+    }
 
     private static let state: [Question] = [.subState, .result, .mainCode, .mainStatus, .systemState]
 
-    private init(unit: String, job: String, path: String, bus: consuming Bus, patience: Duration) {
+    private init(
+        unit: String, job: String, path: String, input: consuming InputFile, bus: consuming Bus, patience: Duration
+    ) {
+        self.input = input
         self.unit = unit
         self.job = job
         self.path = path
@@ -94,7 +104,8 @@ public struct MachineStage: ~Copyable {
     ///
     /// - Parameters:
     ///   - input: The program gets this very open file, with its offset; the caller may close its descriptor at once.
-    ///     So for `output` and `error`, which may be the same.
+    ///     So for `output` and `error`, which may be the same. Give a shell its script as a file: that it was read proves
+    ///     that the shell ran, which its exit code 200 to 245 alone does not.
     ///   - bus: A connection to the machine, which the stage keeps.
     ///   - patience: How long the machine's systemd may leave a question unanswered while the program runs. It is asked
     ///     for a sign of life after half of that; a frozen one is noticed after one and a half.
@@ -104,6 +115,7 @@ public struct MachineStage: ~Copyable {
         on bus: consuming Bus, patience: Duration = .seconds(60)
     ) throws(BusError) -> MachineStage {
         let unit = try newUnitName("stage")
+        let file = InputFile(input)
         var properties = UnitProperties.forStages
         properties.description = command.description
         properties.type = .exec
@@ -122,7 +134,7 @@ public struct MachineStage: ~Copyable {
                 Property("StandardErrorFileDescriptor", .handle(error.rawValue)),
                 Property("ExecStart", .command(command.exec)),
             ])
-        return MachineStage(unit: unit, job: job, path: try unitPath(unit), bus: bus, patience: patience)
+        return MachineStage(unit: unit, job: job, path: try unitPath(unit), input: file, bus: bus, patience: patience)
     }
 
     // MARK: Polling
@@ -320,7 +332,8 @@ public struct MachineStage: ~Copyable {
         if systemState == "stopping" { throw UnitError.machineStopping(unit: unit) }
         switch subState {
         case "exited", "failed":
-            return try Self.end(code: code, status: status, result: result, job: jobResult, unit: unit)
+            return try Self.end(
+                code: code, status: status, result: result, job: jobResult, wasRead: input.wasRead, unit: unit)
         case "dead":
             // With RemainAfterExit a unit does not get there by itself.
             if jobResult == "done" { throw UnitError.stopped(unit: unit) }
@@ -332,12 +345,18 @@ public struct MachineStage: ~Copyable {
     /// - Parameters:
     ///   - code: `CLD_EXITED`, `CLD_KILLED` or `CLD_DUMPED`, 0 if there was no process.
     ///   - status: The exit code or the signal.
-    static func end(code: Int32, status: Int32, result: String, job: String, unit: String) throws -> StageEnd {
+    ///   - job: How the start job ended.
+    ///   - wasRead: Whether the program is known to have read its input.
+    static func end(
+        code: Int32, status: Int32, result: String, job: String, wasRead: Bool, unit: String
+    ) throws -> StageEnd {
         switch code {
         case 1:
-            // systemd's child ends with 200 to 245 when it cannot execute the program; its start job then fails.
-            // (The job of a program that itself ends at once may fail too, but not with one of these numbers.)
-            if job != "done" && (200...245).contains(status) { return .notStarted(result: result, status: status) }
+            // systemd's child ends with 200 to 245 when it cannot execute the program, and its start job fails. But so
+            // does the job of a program that ends before systemd has looked: of 200 scripts `exit 203`, 60.
+            if job != "done" && !wasRead && (200...245).contains(status) {
+                return .notStarted(result: result, status: status)
+            }
             return .exited(code: status)
         case 2: return .signaled(signal: status, dumpedCore: false)
         case 3: return .signaled(signal: status, dumpedCore: true)
@@ -346,6 +365,26 @@ public struct MachineStage: ~Copyable {
                 throw UnitError.jobFailed(unit: unit, job: job, result: result, status: nil)
             }
             return .notStarted(result: result, status: 0)
+        }
+    }
+
+    /// The program's input, to see later whether somebody has read it: the offset is shared.
+    private struct InputFile: ~Copyable {
+        private let copy: FileDescriptor?
+        private let start: Int64?
+
+        init(_ file: FileDescriptor) {
+            start = try? file.seek(offset: 0, from: .current)
+            let raw = start == nil ? -1 : fcntl(file.rawValue, F_DUPFD_CLOEXEC, 3)
+            copy = raw < 0 ? nil : FileDescriptor(rawValue: raw)
+        }
+
+        deinit { try? copy?.close() }
+
+        /// false too if it cannot be told, as with pipes and devices.
+        var wasRead: Bool {
+            guard let start, let now = try? copy?.seek(offset: 0, from: .current) else { return false }
+            return now != start
         }
     }
 

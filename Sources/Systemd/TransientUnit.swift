@@ -46,7 +46,8 @@ public struct TransientUnit: Hashable, Sendable {
         do {
             try bus.runJob(unit: self, timeout: timeout, interrupt: interrupt) { bus throws(BusError) in
                 try bus.call(
-                    .manager, "StopUnit", about: name, { message throws(BusError) in
+                    .manager, "StopUnit", about: name,
+                    { message throws(BusError) in
                         try message.append(name)
                         try message.append("replace")
                     },

@@ -225,7 +225,8 @@ import Testing
                 exec: [
                     "/usr/bin/systemd-nspawn", "--quiet", "--keep-unit", "--settings=no", "--link-journal=no", "--boot",
                     "--machine=\(name)", "--directory=/", "--volatile=yes", "--notify-ready=yes",
-                    "--console=read-only", "--resolv-conf=off", "--timezone=off", "systemd.firstboot=no", "systemd.unit=basic.target",
+                    "--console=read-only", "--resolv-conf=off", "--timezone=off", "systemd.firstboot=no",
+                    "systemd.unit=basic.target",
                 ], timeout: .seconds(60))
             let machine = try #require(try MachineManager.machine(name, on: bus))
             #expect(machine.unit == unit.name)
