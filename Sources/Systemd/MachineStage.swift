@@ -51,8 +51,9 @@ public enum StageEnd: Hashable, Sendable, CustomStringConvertible {
 ///         poll(stage.descriptor, stage.events, stage.timeout, and pipes, and signals)
 ///     }
 ///
-/// The unit stays in the machine afterwards, as do the processes that the program has left behind. A daemon-reexec of
-/// the machine's systemd (an upgrade of it by the job) drops the connection; it is then made again.
+/// Processes that the program has left behind stay in the machine, below the cgroup of the unit, which systemd keeps
+/// for as long as there are any. A daemon-reexec of the machine's systemd (an upgrade of it by the job) drops the
+/// connection; it is then made again.
 public struct MachineStage: ~Copyable {
     /// Name of the unit inside the machine.
     public let unit: String
@@ -60,11 +61,15 @@ public struct MachineStage: ~Copyable {
     private let job: String
     private let path: String
     private let patience: Duration
+    private let input: InputFile
 
     /// What systemd answered when the start job ended; before that no state means an end: a unit is also `dead` before
     /// its start job has run.
     private var jobResult: String?
     private var end: StageEnd?
+    /// The end, while systemd still holds the program's descriptors.
+    private var endBeforeRelease: StageEnd?
+    private var stopJob: String?
     /// Something has changed since the state was asked for.
     private var isStale = false
     /// Calls whose answers are awaited, by the number that the reply will carry.
@@ -72,12 +77,21 @@ public struct MachineStage: ~Copyable {
     private var answers: [Question: Answer] = [:]
     private var nextPing: Deadline
 
-    private enum Question: Hashable { case subState, result, mainCode, mainStatus, systemState, ping, kill }
-    private enum Answer { case string(String), number(Int32) }
+    private enum Question: Hashable {
+        case subState, result, mainCode, mainStatus, systemState
+        case ping, kill, stop, release
+    }
+    private enum Answer {
+        case string(String)
+        case number(Int32)
+    }
 
     private static let state: [Question] = [.subState, .result, .mainCode, .mainStatus, .systemState]
 
-    private init(unit: String, job: String, path: String, bus: consuming Bus, patience: Duration) {
+    private init(
+        unit: String, job: String, path: String, input: consuming InputFile, bus: consuming Bus, patience: Duration
+    ) {
+        self.input = input
         self.unit = unit
         self.job = job
         self.path = path
@@ -90,17 +104,18 @@ public struct MachineStage: ~Copyable {
     ///
     /// - Parameters:
     ///   - input: The program gets this very open file, with its offset; the caller may close its descriptor at once.
-    ///     So for `output` and `error`, which may be the same.
+    ///     So for `output` and `error`, which may be the same. Give a shell its script as a file: that it was read proves
+    ///     that the shell ran, which its exit code 200 to 245 alone does not.
     ///   - bus: A connection to the machine, which the stage keeps.
     ///   - patience: How long the machine's systemd may leave a question unanswered while the program runs. It is asked
     ///     for a sign of life after half of that; a frozen one is noticed after one and a half.
-    /// - Throws: ``BusError``: `timedOut`, `disconnected`, `invalidArguments` (an environment variable with a control
-    ///   character, say), `transactionIsDestructive` when the machine is shutting down.
+    /// - Throws: ``BusError``: `timedOut`, `disconnected`, `invalidArguments` (a name of a variable that is none, say), `transactionIsDestructive` when the machine is shutting down.
     public static func start(
         _ command: StageCommand, input: FileDescriptor, output: FileDescriptor, error: FileDescriptor,
         on bus: consuming Bus, patience: Duration = .seconds(60)
     ) throws(BusError) -> MachineStage {
         let unit = try newUnitName("stage")
+        let file = InputFile(input)
         var properties = UnitProperties.forStages
         properties.description = command.description
         properties.type = .exec
@@ -117,9 +132,9 @@ public struct MachineStage: ~Copyable {
                 Property("StandardInputFileDescriptor", .handle(input.rawValue)),
                 Property("StandardOutputFileDescriptor", .handle(output.rawValue)),
                 Property("StandardErrorFileDescriptor", .handle(error.rawValue)),
-                Property("ExecStartEx", .command(command.exec)),
+                Property("ExecStart", .command(command.exec)),
             ])
-        return MachineStage(unit: unit, job: job, path: try unitPath(unit), bus: bus, patience: patience)
+        return MachineStage(unit: unit, job: job, path: try unitPath(unit), input: file, bus: bus, patience: patience)
     }
 
     // MARK: Polling
@@ -133,22 +148,41 @@ public struct MachineStage: ~Copyable {
         return bus.timeout.map { min($0, limit) } ?? limit
     }
 
-    /// Does what there is to do, without waiting, and tells the end of the program once it is known.
+    /// Does what there is to do, without waiting, and tells the end of the program once it is known and systemd has let
+    /// go of the descriptors: then only processes which the program has left behind can still write to its output.
     ///
     /// - Throws: ``BusError``: `disconnected` when the machine is gone, `timedOut` when its systemd is frozen.
     ///   ``UnitError``: `stopped`, `machineStopping`, `jobFailed`. None of these is ever a success.
     public mutating func process() throws -> StageEnd? {
-        if let end { return end }
+        if end == nil {
+            do {
+                try advance()
+            } catch {
+                // The end itself was seen; what comes after it only tidies up.
+                guard let endBeforeRelease else { throw error }
+                end = endBeforeRelease
+            }
+        }
+        return end
+    }
+
+    private mutating func advance() throws {
         do {
             try receive()
         } catch {
             // Only when the start job is known to be done can the unit's state alone tell the rest.
-            guard error.name == .disconnected, jobResult != nil, bus.isReconnectable else { throw error }
+            guard error.name == .disconnected, jobResult != nil, endBeforeRelease == nil, bus.isReconnectable else {
+                throw error
+            }
             try reconnect(after: error)
         }
-        end = try conclusion()
-        if end != nil { return end }
-        if isStale && jobResult != nil && !isAsking {
+        if end != nil { return }
+        if endBeforeRelease == nil, let seen = try conclusion() {
+            endBeforeRelease = seen
+            // An active unit keeps the program's descriptors in systemd. Stopping it kills nothing (KillMode=process).
+            try ask(.stop)
+        }
+        if isStale && jobResult != nil && endBeforeRelease == nil && !isAsking {
             isStale = false
             answers = [:]
             for question in Self.state { try ask(question) }
@@ -161,7 +195,6 @@ public struct MachineStage: ~Copyable {
         for (_, deadline) in pending.values where deadline.hasPassed {
             throw BusError("wait(\(unit))", result: -ETIMEDOUT)
         }
-        return nil
     }
 
     /// Sends a signal to every process of the unit, those left behind included, without waiting for the answer; that
@@ -201,7 +234,7 @@ public struct MachineStage: ~Copyable {
             properties.list + UnitProperties.stageList + [
                 Property("StandardInputFileDescriptor", .handle(readEnd.rawValue)),
                 // A shell has its own place everywhere, and knows where cat is.
-                Property("ExecStartEx", .command(["/bin/sh", "-c", "exec cat"])),
+                Property("ExecStart", .command(["/bin/sh", "-c", "exec cat"])),
             ])
         return true
     }
@@ -217,6 +250,10 @@ public struct MachineStage: ~Copyable {
             case .jobRemoved(job, let result):
                 jobResult = result
                 isStale = true
+            case .jobRemoved(stopJob, _):
+                // A failed unit is forgotten. systemd lets go of descriptors before it reads this next question.
+                stopJob = nil
+                try ask(.release)
             case .propertiesChanged(path): isStale = true
             case .reply(let cookie, let error):
                 guard let (question, _) = pending.removeValue(forKey: cookie) else { break }
@@ -231,6 +268,10 @@ public struct MachineStage: ~Copyable {
     ) throws(BusError) {
         switch question {
         case .ping, .kill: break
+        case .stop:
+            if let error { throw error }
+            stopJob = try message.readPath()
+        case .release: end = endBeforeRelease
         case .subState, .result, .systemState:
             if let error { throw error }
             try message.enter("v", "s")
@@ -251,6 +292,17 @@ public struct MachineStage: ~Copyable {
         case .mainStatus: cookie = try get("ExecMainStatus", of: .service(path))
         case .systemState: cookie = try get("SystemState", of: .manager)
         case .ping, .kill: cookie = try bus.send(Bus.Object.manager.peer, "Ping", about: unit) { _ in }
+        case .stop:
+            let name = unit
+            cookie = try bus.send(.manager, "StopUnit", about: unit) { message throws(BusError) in
+                try message.append(name)
+                try message.append("replace")
+            }
+        case .release:
+            let name = unit
+            cookie = try bus.send(.manager, "ResetFailedUnit", about: unit) { message throws(BusError) in
+                try message.append(name)
+            }
         }
         pending[cookie] = (question, Deadline(after: patience))
     }
@@ -280,7 +332,8 @@ public struct MachineStage: ~Copyable {
         if systemState == "stopping" { throw UnitError.machineStopping(unit: unit) }
         switch subState {
         case "exited", "failed":
-            return try Self.end(code: code, status: status, result: result, job: jobResult, unit: unit)
+            return try Self.end(
+                code: code, status: status, result: result, job: jobResult, wasRead: input.wasRead, unit: unit)
         case "dead":
             // With RemainAfterExit a unit does not get there by itself.
             if jobResult == "done" { throw UnitError.stopped(unit: unit) }
@@ -292,12 +345,18 @@ public struct MachineStage: ~Copyable {
     /// - Parameters:
     ///   - code: `CLD_EXITED`, `CLD_KILLED` or `CLD_DUMPED`, 0 if there was no process.
     ///   - status: The exit code or the signal.
-    static func end(code: Int32, status: Int32, result: String, job: String, unit: String) throws -> StageEnd {
+    ///   - job: How the start job ended.
+    ///   - wasRead: Whether the program is known to have read its input.
+    static func end(
+        code: Int32, status: Int32, result: String, job: String, wasRead: Bool, unit: String
+    ) throws -> StageEnd {
         switch code {
         case 1:
-            // systemd's child ends with 200 to 245 when it cannot execute the program; its start job then fails.
-            // (The job of a program that itself ends at once may fail too, but not with one of these numbers.)
-            if job != "done" && (200...245).contains(status) { return .notStarted(result: result, status: status) }
+            // systemd's child ends with 200 to 245 when it cannot execute the program, and its start job fails. But so
+            // does the job of a program that ends before systemd has looked: of 200 scripts `exit 203`, 60.
+            if job != "done" && !wasRead && (200...245).contains(status) {
+                return .notStarted(result: result, status: status)
+            }
             return .exited(code: status)
         case 2: return .signaled(signal: status, dumpedCore: false)
         case 3: return .signaled(signal: status, dumpedCore: true)
@@ -306,6 +365,26 @@ public struct MachineStage: ~Copyable {
                 throw UnitError.jobFailed(unit: unit, job: job, result: result, status: nil)
             }
             return .notStarted(result: result, status: 0)
+        }
+    }
+
+    /// The program's input, to see later whether somebody has read it: the offset is shared.
+    private struct InputFile: ~Copyable {
+        private let copy: FileDescriptor?
+        private let start: Int64?
+
+        init(_ file: FileDescriptor) {
+            start = try? file.seek(offset: 0, from: .current)
+            let raw = start == nil ? -1 : fcntl(file.rawValue, F_DUPFD_CLOEXEC, 3)
+            copy = raw < 0 ? nil : FileDescriptor(rawValue: raw)
+        }
+
+        deinit { try? copy?.close() }
+
+        /// false too if it cannot be told, as with pipes and devices.
+        var wasRead: Bool {
+            guard let start, let now = try? copy?.seek(offset: 0, from: .current) else { return false }
+            return now != start
         }
     }
 

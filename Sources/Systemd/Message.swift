@@ -56,12 +56,11 @@ struct Message: ~Copyable {
         case .handle(let descriptor): try append("h", descriptor)
         case .strings(let strings): try append(strings)
         case .command(let arguments):
-            try container("a", "(sasas)") { () throws(BusError) in
-                try container("r", "sasas") { () throws(BusError) in
+            try container("a", "(sasb)") { () throws(BusError) in
+                try container("r", "sasb") { () throws(BusError) in
                     try append(arguments.first ?? "")
-                    try append(arguments)
-                    // Otherwise systemd would replace $X and turn $$ into $.
-                    try append(["no-env-expand"])
+                    try append(arguments.map(Self.unexpanded))
+                    try append("b", CInt(0))
                 }
             }
         case .devices(let devices):
@@ -79,6 +78,15 @@ struct Message: ~Copyable {
                 try append(signals)
             }
         }
+    }
+
+    /// An argument that systemd does not expand: it replaces `$X`, and `$$` by `$`.
+    ///
+    /// The way to switch that off is `ExecStartEx` with the flag `no-env-expand`, but systemd 252 writes that name into
+    /// the transient unit's file, which does not know it: at the next daemon-reload the service had no `ExecStart`
+    /// left, was `bad-setting`, and an `ExecStopPostEx` never ran.
+    private static func unexpanded(_ argument: String) -> String {
+        argument.split(separator: "$", omittingEmptySubsequences: false).joined(separator: "$$")
     }
 
     private borrowing func append(_ strings: [String]) throws(BusError) {
@@ -164,7 +172,7 @@ extension PropertyValue {
         case .uint64: "t"
         case .handle: "h"
         case .strings: "as"
-        case .command: "a(sasas)"
+        case .command: "a(sasb)"
         case .devices: "a(ss)"
         case .exitStatus: "(aiai)"
         }

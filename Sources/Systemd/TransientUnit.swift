@@ -30,7 +30,7 @@ public struct TransientUnit: Hashable, Sendable {
         var list = properties.list
         // Holds the unit until it has been asked why it failed, whatever CollectMode says.
         if !bus.isPrivate { list.append(Property("AddRef", .bool(true))) }
-        list.append(Property("ExecStartEx", .command(exec)))
+        list.append(Property("ExecStart", .command(exec)))
         defer { release(on: bus) }
         try bus.runJob(unit: self, timeout: timeout, interrupt: interrupt) { bus throws(BusError) in
             try bus.startTransientUnit(name, list)
@@ -46,7 +46,8 @@ public struct TransientUnit: Hashable, Sendable {
         do {
             try bus.runJob(unit: self, timeout: timeout, interrupt: interrupt) { bus throws(BusError) in
                 try bus.call(
-                    .manager, "StopUnit", about: name, { message throws(BusError) in
+                    .manager, "StopUnit", about: name,
+                    { message throws(BusError) in
                         try message.append(name)
                         try message.append("replace")
                     },

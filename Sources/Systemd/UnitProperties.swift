@@ -80,6 +80,8 @@ public struct UnitProperties: Sendable {
     public var unsetEnvironment: [String] = []
     public var workingDirectory: String?
     /// A program that runs after the service has ended, however it ended; the first element is an absolute path.
+    ///
+    /// Use neither `$` nor `;` in it: at a daemon-reload systemd 252 reads them back as `\$` and `\;`.
     public var execStopPost: [String] = []
     public var standardOutput: Output?
     public var standardError: Output?
@@ -97,7 +99,7 @@ enum PropertyValue: Hashable, Sendable {
     case strings([String])
     /// A descriptor, which sd-bus duplicates.
     case handle(Int32)
-    /// `a(sasas)`: a program, its arguments (the first one is its name), and that nothing in them is expanded.
+    /// `a(sasb)`: a program's path, its arguments beginning with that, and that its failure counts.
     case command([String])
     case devices([UnitProperties.Device])
     case exitStatus(codes: [Int32], signals: [Int32])
@@ -155,7 +157,7 @@ extension UnitProperties {
         if !environment.isEmpty { add("Environment", environment, PropertyValue.strings) }
         if !unsetEnvironment.isEmpty { add("UnsetEnvironment", unsetEnvironment, PropertyValue.strings) }
         add("WorkingDirectory", workingDirectory, PropertyValue.string)
-        if !execStopPost.isEmpty { add("ExecStopPostEx", execStopPost, PropertyValue.command) }
+        if !execStopPost.isEmpty { add("ExecStopPost", execStopPost, PropertyValue.command) }
         addOutput("StandardOutput", standardOutput)
         addOutput("StandardError", standardError)
         add("SyslogIdentifier", syslogIdentifier, PropertyValue.string)

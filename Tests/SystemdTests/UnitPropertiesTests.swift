@@ -22,7 +22,7 @@ import Testing
                 Property("WatchdogUSec", .uint64(180_000_000)),
                 Property("MemoryHighScale", .uint32(.max)),
                 Property("MemoryMaxScale", .uint32(2_147_483_647)),
-                Property("ExecStopPostEx", .command(["/bin/true", "$X"])),
+                Property("ExecStopPost", .command(["/bin/true", "$X"])),
                 Property("StandardOutputFileToAppend", .string("/var/log/a b")),
                 Property("StandardError", .string("journal")),
             ])
@@ -38,7 +38,8 @@ import Testing
             "StartTransientUnit(a\nb.service)", name: .unitExists, message: "evil\u{1b}[2J\nline", errno: .fileExists)
         #expect(
             "\(error)"
-                == #"StartTransientUnit(a\u{a}b.service): evil\u{1b}[2J\u{a}line (org.freedesktop.systemd1.UnitExists)"#)
+                == #"StartTransientUnit(a\u{a}b.service): evil\u{1b}[2J\u{a}line (org.freedesktop.systemd1.UnitExists)"#
+        )
     }
 
     @Test func `every way in which a connection ends has one name`() {
@@ -67,12 +68,21 @@ import Testing
     func `an end is what systemd saw`(
         code: Int32, status: Int32, result: String, job: String, end: StageEnd
     ) throws {
-        #expect(try MachineStage.end(code: code, status: status, result: result, job: job, unit: "u") == end)
+        #expect(
+            try MachineStage.end(code: code, status: status, result: result, job: job, wasRead: false, unit: "u") == end
+        )
+    }
+
+    @Test func `a program that has read its input did run`() throws {
+        #expect(
+            try MachineStage.end(
+                code: 1, status: 203, result: "exit-code", job: "failed", wasRead: true, unit: "u")
+                == .exited(code: 203))
     }
 
     @Test func `no process and no failure is never a success`() {
         #expect(throws: UnitError.self) {
-            try MachineStage.end(code: 0, status: 0, result: "success", job: "done", unit: "u")
+            try MachineStage.end(code: 0, status: 0, result: "success", job: "done", wasRead: false, unit: "u")
         }
     }
 }
