@@ -66,6 +66,13 @@ let package = Package(
         // What tests share: loop-mounted file systems, trees, a look at what is left behind.
         .target(
             name: "TestSupport", dependencies: ["LinuxSystem", "Btrfs", "Mounts", system], path: "Tests/TestSupport"),
+        .testTarget(
+            name: "GitLabExecutorTests", dependencies: ["GitLabExecutor", "LinuxSystem", "Roots", system]),
+        .testTarget(name: "MachinesTests", dependencies: ["Machines", "LinuxSystem", system]),
+        .testTarget(
+            name: "CommandsTests",
+            dependencies: ["Commands", "GitLabExecutor", .product(name: "TOMLKit", package: "TOMLKit")]),
+        .testTarget(name: "IntegrationTests", dependencies: ["TestSupport"]),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem", "TestSupport", system]),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd", "CLinux", "LinuxSystem", system]),
     ],

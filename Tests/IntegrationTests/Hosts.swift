@@ -35,7 +35,8 @@ extension Integration {
             if host.isSystemdHost {
                 // Both work there: a direct machine beside systemd's.
                 try StandInJob(host).withMachine("--engine", "direct") { job in
-                    #expect(try job.stage("echo direct").text == "direct\n")
+                    let stage = try job.stage("echo direct")
+                    #expect(stage.text == "direct\n")
                 }
             } else {
                 let job = try StandInJob(host)
