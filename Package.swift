@@ -65,8 +65,14 @@ let package = Package(
 
         // What tests share: loop-mounted file systems, trees, a look at what is left behind.
         .target(
-            name: "TestSupport", dependencies: ["LinuxSystem", "Btrfs", "Mounts", system], path: "Tests/TestSupport"),
+            name: "TestSupport", dependencies: ["CLinux", "LinuxSystem", "Btrfs", "Mounts", system],
+            path: "Tests/TestSupport"),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem", "TestSupport", system]),
+        .testTarget(name: "BtrfsTests", dependencies: ["Btrfs", "LinuxSystem", "TestSupport", system]),
+        .testTarget(name: "MountsTests", dependencies: ["Mounts", "LinuxSystem", "TestSupport", system]),
+        .testTarget(
+            name: "RootsTests",
+            dependencies: ["Roots", "Btrfs", "Mounts", "LinuxSystem", "TestSupport", system, logging]),
     ],
     swiftLanguageModes: [.v6]
 )
