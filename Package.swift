@@ -43,7 +43,7 @@ let package = Package(
         .target(name: "LinuxSystem", dependencies: ["CLinux", system], swiftSettings: common),
         .target(name: "Btrfs", dependencies: ["CBtrfsUtil", "LinuxSystem", system], swiftSettings: common),
         .target(name: "Mounts", dependencies: ["CLinux", "CMount", "LinuxSystem", system], swiftSettings: common),
-        .target(name: "Systemd", dependencies: ["CSystemd", "LinuxSystem", system], swiftSettings: common),
+        .target(name: "Systemd", dependencies: ["CLinux", "CSystemd", "LinuxSystem", system], swiftSettings: common),
         .target(
             name: "Roots", dependencies: ["LinuxSystem", "Btrfs", "Mounts", system, logging], swiftSettings: safe),
         .target(name: "Images", dependencies: ["Roots", "LinuxSystem", "Btrfs", system, logging], swiftSettings: safe),
@@ -73,6 +73,7 @@ let package = Package(
         .testTarget(
             name: "RootsTests",
             dependencies: ["Roots", "Btrfs", "Mounts", "LinuxSystem", "TestSupport", system, logging]),
+        .testTarget(name: "SystemdTests", dependencies: ["Systemd", "CLinux", "LinuxSystem", system]),
     ],
     swiftLanguageModes: [.v6]
 )
