@@ -61,19 +61,25 @@ let package = Package(
                 .product(name: "TOMLKit", package: "TOMLKit"),
             ],
             swiftSettings: safe),
-        .executableTarget(name: "nspawn-runner", dependencies: ["Commands", arguments]),
+        .executableTarget(name: "nspawn-runner", dependencies: ["Commands"], swiftSettings: safe),
 
         // What tests share: loop-mounted file systems, trees, a look at what is left behind.
         .target(
-            name: "TestSupport", dependencies: ["LinuxSystem", "Btrfs", "Mounts", system], path: "Tests/TestSupport"),
+            name: "TestSupport", dependencies: ["CLinux", "LinuxSystem", "Btrfs", "Mounts", system],
+            path: "Tests/TestSupport"),
         .testTarget(
             name: "GitLabExecutorTests", dependencies: ["GitLabExecutor", "LinuxSystem", "Roots", system]),
         .testTarget(name: "MachinesTests", dependencies: ["Machines", "LinuxSystem", system]),
         .testTarget(
             name: "CommandsTests",
             dependencies: ["Commands", "GitLabExecutor", .product(name: "TOMLKit", package: "TOMLKit")]),
-        .testTarget(name: "IntegrationTests", dependencies: ["TestSupport"]),
+        .testTarget(name: "IntegrationTests"),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem", "TestSupport", system]),
+        .testTarget(name: "BtrfsTests", dependencies: ["Btrfs", "LinuxSystem", "TestSupport", system]),
+        .testTarget(name: "MountsTests", dependencies: ["Mounts", "LinuxSystem", "TestSupport", system]),
+        .testTarget(
+            name: "RootsTests",
+            dependencies: ["Roots", "Btrfs", "Mounts", "LinuxSystem", "TestSupport", system, logging]),
         .testTarget(name: "SystemdTests", dependencies: ["Systemd", "CLinux", "LinuxSystem", system]),
     ],
     swiftLanguageModes: [.v6]

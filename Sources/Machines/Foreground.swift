@@ -14,6 +14,7 @@ extension MachineHost {
         if request.command == nil, try !ImageContents.hasInit(request.image) {
             throw MachineError.notAnInit(request.image.name.description)
         }
+        try request.engine.requireAvailable()
         let program = try NspawnArguments.executable(path: ProcessEnvironment.inherited()["PATH"])
         // The terminal's interrupt and quit are the machine's business; this process only clears up after it.
         let signals = try SignalDescriptor([.terminate, .hangUp, .interrupt, .quit])

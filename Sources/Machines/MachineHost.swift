@@ -67,6 +67,7 @@ public struct MachineHost: Sendable {
         guard try ImageContents.hasInit(request.image) else {
             throw MachineError.notAnInit(request.image.name.description)
         }
+        try request.engine.requireAvailable()
         let engine = engine(request.engine)
         let machine = try claim(request.name)
         let undo = Undo(host: self, name: request.name)

@@ -14,6 +14,13 @@ public enum Engine: String, CaseIterable, Codable, Sendable {
     public static var ofThisHost: Engine {
         (try? Directory("/run/systemd/system")) != nil ? .systemd : .direct
     }
+
+    /// - Throws: ``MachineError/engineUnavailable(_:_:)``.
+    func requireAvailable() throws {
+        if self == .systemd && Self.ofThisHost != .systemd {
+            throw MachineError.engineUnavailable(self, "systemd does not run this host; use --engine direct")
+        }
+    }
 }
 
 /// What is known of one machine: `machine.json` in its directory of the store.

@@ -71,6 +71,20 @@ extension Store {
         try removeTree(name, in: try temporaryDirectory())
     }
 
+    /// Copies the tree at `source` into the empty directory `target`, with all that a root by `copy` keeps. Files share
+    /// their extents where the file systems can. What is mounted below `source` is left out.
+    public func copyTree(from source: FilePath, to target: FilePath) throws {
+        let tree = try Directory(owning: mountTree(Directory(source), nil), path: source)
+        try TreeCopier.copy(tree.directory(".", []), into: Directory(target), sharingExtents: true)
+    }
+
+    /// Returns if there is an operating system in the tree at `path`.
+    ///
+    /// - Throws: ``RootError/notAnOperatingSystem(_:)``.
+    public func verifyOperatingSystem(_ path: FilePath) throws {
+        guard try openOSRelease(of: Directory(path)) != nil else { throw RootError.notAnOperatingSystem(path) }
+    }
+
     /// Makes an image of what ``makeTemporary(prefix:)`` made, in one step for whoever looks for it.
     ///
     /// - Throws: ``RootError/imageExists(_:)``; the temporary directory is then as it was.

@@ -2,8 +2,11 @@ public import LinuxSystem
 public import SystemPackage
 
 extension Store {
+    /// The directory of all machines.
+    public var machinesPath: FilePath { path.appending(Self.machines) }
+
     /// Where a machine is kept, whether there is one or not.
-    public func machinePath(_ id: Name) -> FilePath { path.appending(Self.machines).appending(id.component) }
+    public func machinePath(_ id: Name) -> FilePath { machinesPath.appending(id.component) }
 
     /// Takes `id` for a new machine by making its directory; only one caller succeeds.
     ///

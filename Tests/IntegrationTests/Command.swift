@@ -49,7 +49,10 @@ final class RunningProgram: @unchecked Sendable {
     private func read(_ pipe: Foundation.Pipe, _ take: @escaping @Sendable (Data) -> Void) {
         readers.enter()
         DispatchQueue.global().async {
-            while let data = try? pipe.fileHandleForReading.read(upToCount: 1 << 16), !data.isEmpty {
+            while true {
+                // Whatever there is; `read(upToCount:)` would wait for all of it.
+                let data = pipe.fileHandleForReading.availableData
+                if data.isEmpty { break }
                 self.lock.withLock { take(data) }
             }
             self.readers.leave()
