@@ -61,7 +61,8 @@ trap 'exit 143' TERM
 supervise() {
     local status=0
     set -m
-    "$@" </dev/null &
+    # A group in the background would be stopped at its first read from the terminal.
+    if [[ -t 0 ]]; then "$@" </dev/null & else "$@" <&0 & fi
     supervised_process=$!
     set +m
     wait "$supervised_process" || status=$?
