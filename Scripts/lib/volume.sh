@@ -7,7 +7,7 @@ make_volume() {
     rm -f "$file"
     truncate --size "$size" "$file"
     case $kind in
-        btrfs) mkfs.btrfs --quiet "$file" ;;
+        btrfs) mkfs.btrfs --quiet "$file" >/dev/null ;;
         xfs) mkfs.xfs -q -m reflink=1 "$file" ;;
         xfs-noreflink) mkfs.xfs -q -m reflink=0 "$file" ;;
         ext4) mkfs.ext4 -q -F "$file" ;;
