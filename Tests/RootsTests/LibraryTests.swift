@@ -22,6 +22,11 @@ struct LibraryTests {
         #expect(modern.allSatisfy { ["btrfs_util_subvolume_info_fd"].contains($0) }, "\(modern)")
     }
 
+    @Test(arguments: ["mnt_new_table", "mnt_table_parse_file", "mnt_table_next_fs", "mnt_fs_get_target"])
+    func `libmount reads the mount table`(_ symbol: String) throws {
+        #expect(try imports().contains(symbol))
+    }
+
     private func imports() throws -> Set<String> {
         let lines = try run("nm", ["-D", "--undefined-only", path]).split(separator: "\n")
         return Set(lines.compactMap { $0.split(separator: " ").last.map { String($0.prefix { $0 != "@" }) } })

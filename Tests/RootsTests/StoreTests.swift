@@ -135,4 +135,25 @@ struct StoreTests {
             #expect(try store.machineDirectory(id) == nil)
         }
     }
+
+    @Test(arguments: [VolumeKind.btrfs, .tmpfs])
+    func `a machine in which something is mounted is not removed, and the error names the mount`(_ kind: VolumeKind) throws {
+        try withVolume(kind) { volume in
+            let store = try Store(volume.path.appending("store"), create: true)
+            let id = try Name("m1", of: .machine)
+            let directory = try store.claim(id)
+            try shell("mkdir -p root/m; mount -t tmpfs busy root/m; echo keep > root/m/file", in: directory.string)
+            do {
+                try store.removeMachineDirectory(id)
+                // btrfs deletes a subvolume with what is mounted in it, like a directory removed elsewhere.
+                #expect(kind == .btrfs)
+            } catch {
+                #expect(error as? RootError == .stillMounted(directory, mounts: [directory.appending("root/m")]))
+                #expect(try Directory(directory.appending("root/m")).status("file").kind == .regular)
+                try run("umount", ["\(directory)/root/m"])
+                try store.removeMachineDirectory(id)
+            }
+            #expect(try store.machineIDs() == [])
+        }
+    }
 }
