@@ -43,7 +43,7 @@ let package = Package(
         .target(name: "LinuxSystem", dependencies: ["CLinux", system], swiftSettings: common),
         .target(name: "Btrfs", dependencies: ["CBtrfsUtil", "LinuxSystem", system], swiftSettings: common),
         .target(name: "Mounts", dependencies: ["CLinux", "CMount", "LinuxSystem", system], swiftSettings: common),
-        .target(name: "Systemd", dependencies: ["CSystemd", "LinuxSystem", system], swiftSettings: common),
+        .target(name: "Systemd", dependencies: ["CLinux", "CSystemd", "LinuxSystem", system], swiftSettings: common),
         .target(
             name: "Roots", dependencies: ["LinuxSystem", "Btrfs", "Mounts", system, logging], swiftSettings: safe),
         .target(name: "Images", dependencies: ["Roots", "LinuxSystem", "Btrfs", system, logging], swiftSettings: safe),
@@ -61,12 +61,26 @@ let package = Package(
                 .product(name: "TOMLKit", package: "TOMLKit"),
             ],
             swiftSettings: safe),
-        .executableTarget(name: "nspawn-runner", dependencies: ["Commands", arguments]),
+        .executableTarget(name: "nspawn-runner", dependencies: ["Commands"], swiftSettings: safe),
 
         // What tests share: loop-mounted file systems, trees, a look at what is left behind.
         .target(
-            name: "TestSupport", dependencies: ["LinuxSystem", "Btrfs", "Mounts", system], path: "Tests/TestSupport"),
+            name: "TestSupport", dependencies: ["CLinux", "LinuxSystem", "Btrfs", "Mounts", system],
+            path: "Tests/TestSupport"),
+        .testTarget(
+            name: "GitLabExecutorTests", dependencies: ["GitLabExecutor", "LinuxSystem", "Roots", system]),
+        .testTarget(name: "MachinesTests", dependencies: ["Machines", "LinuxSystem", system]),
+        .testTarget(
+            name: "CommandsTests",
+            dependencies: ["Commands", "GitLabExecutor", .product(name: "TOMLKit", package: "TOMLKit")]),
+        .testTarget(name: "IntegrationTests"),
         .testTarget(name: "LinuxSystemTests", dependencies: ["LinuxSystem", "TestSupport", system]),
+        .testTarget(name: "BtrfsTests", dependencies: ["Btrfs", "LinuxSystem", "TestSupport", system]),
+        .testTarget(name: "MountsTests", dependencies: ["Mounts", "LinuxSystem", "TestSupport", system]),
+        .testTarget(
+            name: "RootsTests",
+            dependencies: ["Roots", "Btrfs", "Mounts", "LinuxSystem", "TestSupport", system, logging]),
+        .testTarget(name: "SystemdTests", dependencies: ["Systemd", "CLinux", "LinuxSystem", system]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -310,3 +311,43 @@ int clinux_connect_inside(int leader, const char *path, int timeout) {
 int clinux_random(void *bytes, size_t length) {
     return getrandom(bytes, length, 0) == (ssize_t)length ? 0 : -EIO;
 }
+
+char *const *clinux_environment(void) { return environ; }
+
+int clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int standard[3],
+                 int new_session) {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error) return -error;
+    error = posix_spawnattr_init(&attributes);
+    if (error) {
+        posix_spawn_file_actions_destroy(&actions);
+        return -error;
+    }
+    // First to numbers above 2, so that no move overwrites one that is still needed.
+    int moved[3] = {-1, -1, -1};
+    for (int i = 0; i < 3 && !error; i++) {
+        moved[i] = fcntl(standard[i], F_DUPFD_CLOEXEC, 3);
+        if (moved[i] < 0) error = errno;
+    }
+    for (int i = 0; i < 3 && !error; i++) error = posix_spawn_file_actions_adddup2(&actions, moved[i], i);
+    if (!error) error = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    if (!error) error = posix_spawnattr_setsigmask(&attributes, &none);
+    if (!error) error = posix_spawnattr_setsigdefault(&attributes, &all);
+    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    if (new_session) flags |= POSIX_SPAWN_SETSID;
+    if (!error) error = posix_spawnattr_setflags(&attributes, flags);
+    pid_t child = 0;
+    if (!error) error = posix_spawn(&child, path, &actions, &attributes, arguments, environment);
+    for (int i = 0; i < 3; i++)
+        if (moved[i] >= 0) close(moved[i]);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return error ? -error : child;
+}
+
+int clinux_replace_standard(int descriptor, int number) { ANSWER(dup2(descriptor, number)); }

@@ -84,6 +84,13 @@ public struct Directory: ~Copyable, Sendable {
         try open(FilePath(root: nil, [name]), flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode, .untrusted)
     }
 
+    /// Opens the regular or kernel file at `relative`, which is there, for writing.
+    public func openForWriting(
+        _ relative: FilePath, _ resolution: Resolution = .untrusted
+    ) throws(SystemError) -> OwnedFileDescriptor {
+        try open(relative, flags: O_WRONLY | O_NONBLOCK | O_NOCTTY, mode: 0, resolution)
+    }
+
     /// An `O_PATH` descriptor of anything: nothing is opened for use, a link is not followed at the end.
     public func place(
         _ relative: FilePath, _ resolution: Resolution = .untrusted
@@ -304,8 +311,11 @@ public struct Directory: ~Copyable, Sendable {
     /// Contents of the small regular file `name`.
     ///
     /// - Throws: ``SystemError``: `EFBIG` if it has more than `limit` bytes, `EINVAL` if it is no regular file, `ENOENT`.
-    public func contents(_ name: FilePath, limit: Int) throws(SystemError) -> [UInt8] {
-        try file(name).descriptor.readAll(limit: limit)
+    public func contents(
+        _ name: FilePath, limit: Int, _ resolution: Resolution = .untrusted
+    ) throws(SystemError) -> [UInt8] {
+        let file = try file(name, resolution)
+        return try file.descriptor.readAll(limit: limit)
     }
 
     // MARK: Locking

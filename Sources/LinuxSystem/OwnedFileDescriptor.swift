@@ -50,6 +50,21 @@ extension FileDescriptor {
         }
     }
 
+    /// What can be read now, without waiting: the number of bytes put into `buffer`, 0 at the end, nil if there is nothing yet.
+    package func readAvailable(into buffer: inout [UInt8]) throws(SystemError) -> Int? {
+        do {
+            return try rethrow("read", ["\(rawValue)"]) { try buffer.withUnsafeMutableBytes { try read(into: $0) } }
+        } catch {
+            if error.errno == .resourceTemporarilyUnavailable { return nil }
+            throw error
+        }
+    }
+
+    /// Writes the first `count` of `bytes`.
+    package func write(_ bytes: [UInt8], count: Int) throws(SystemError) {
+        try rethrow("write", ["\(rawValue)"]) { try bytes[..<count].withUnsafeBytes { _ = try writeAll($0) } }
+    }
+
     /// Writes all of it.
     package func write(all bytes: some Sequence<UInt8>) throws(SystemError) {
         try rethrow("write", ["\(rawValue)"]) { try writeAll(bytes) }

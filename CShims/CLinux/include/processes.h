@@ -56,3 +56,14 @@ int clinux_connect_inside(int leader, const char *path, int timeout);
 
 /// getrandom(2).
 int clinux_random(void *bytes, size_t length);
+
+/// environ(7), which Swift 6 cannot read safely as a variable; copied by the caller before any other thread exists.
+char *const *clinux_environment(void);
+
+/// Starts `path` as a child in a session of its own (if `new_session`) with these three descriptors as its standard ones,
+/// no other descriptor, no blocked signal. Answers its pid. posix_spawn(3) with closefrom.
+int clinux_spawn(const char *path, char *const arguments[], char *const environment[], const int standard[3],
+                 int new_session);
+
+/// dup2(2) onto 0, 1 or 2, which stays open across exec.
+int clinux_replace_standard(int descriptor, int number);

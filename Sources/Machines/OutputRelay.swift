@@ -1,0 +1,83 @@
+import LinuxSystem
+import SystemPackage
+
+/// Passes on what a stage writes, in bounded memory.
+///
+/// The runner's own pipes are never handed into a machine: whoever kept one there would hold the stage open.
+struct OutputRelay: ~Copyable {
+    /// As much as an unprivileged pipe may hold: fewer turns for large outputs.
+    static let pipeBytes: Int32 = 1 << 20
+
+    /// One stream.
+    struct Stream: ~Copyable {
+        let source: OwnedFileDescriptor
+        let target: FileDescriptor
+        /// The last writer is gone.
+        fileprivate var hasEnded = false
+        /// Whoever reads the target is gone; the stage goes on.
+        fileprivate var isDiscarding = false
+
+        init(from source: consuming OwnedFileDescriptor, to target: FileDescriptor) throws {
+            try source.descriptor.setNonblocking(true)
+            self.source = source
+            self.target = target
+        }
+    }
+
+    private var first: Stream
+    private var second: Stream
+    private var buffer = [UInt8](repeating: 0, count: 1 << 18)
+
+    init(first: consuming Stream, second: consuming Stream) {
+        self.first = first
+        self.second = second
+    }
+
+    /// What to poll: always two, one that has ended without events.
+    var items: [Poll.Item] {
+        [
+            .init(first.hasEnded ? Self.none : first.source.descriptor, .readable),
+            .init(second.hasEnded ? Self.none : second.source.descriptor, .readable),
+        ]
+    }
+
+    /// poll(2) ignores negative descriptors.
+    private static let none = FileDescriptor(rawValue: -1)
+
+    /// Passes on what has come, as the answer of a poll says in which ``items`` began at `firstItem`.
+    mutating func forward(_ ready: [Int: Poll.Events], firstItem: Int) throws {
+        if ready[firstItem] != nil { _ = try first.forward(&buffer) }
+        if ready[firstItem + 1] != nil { _ = try second.forward(&buffer) }
+    }
+
+    /// Passes on all that was written before the end of the stage; streams that still have a writer go to `drain`.
+    mutating func finish(_ drain: (FileDescriptor) throws -> Void) throws {
+        while try first.forward(&buffer) {}
+        while try second.forward(&buffer) {}
+        if !first.hasEnded { try drain(first.source.descriptor) }
+        if !second.hasEnded { try drain(second.source.descriptor) }
+    }
+}
+
+extension OutputRelay.Stream {
+    /// Passes on one buffer.
+    ///
+    /// - Returns: false if there was nothing to read now.
+    fileprivate mutating func forward(_ buffer: inout [UInt8]) throws -> Bool {
+        if hasEnded { return false }
+        guard let count = try source.descriptor.readAvailable(into: &buffer) else { return false }
+        if count == 0 {
+            hasEnded = true
+            return false
+        }
+        if !isDiscarding {
+            do {
+                try target.write(buffer, count: count)
+            } catch {
+                guard error.errno == .brokenPipe else { throw error }
+                isDiscarding = true
+            }
+        }
+        return true
+    }
+}

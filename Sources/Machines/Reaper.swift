@@ -1,0 +1,96 @@
+public import LinuxSystem
+import Logging
+public import Roots
+import SystemPackage
+
+/// A small process beside a machine of engine `direct` or in the foreground: when systemd-nspawn has ended, or its
+/// time is up, or who ran it was killed, it ends what is left and removes the root.
+///
+/// Under engine `systemd` the unit's `ExecStopPost=` does this instead. If the reaper dies too, the next start or end
+/// of that name recovers.
+public struct Reaper: Sendable {
+    private let host: MachineHost
+
+    public init(host: MachineHost) { self.host = host }
+
+    /// Starts one as a process of its own session, without any descriptor of this process.
+    static func start(_ record: MachineRecord, watching process: ProcessIdentity, context: EngineContext) throws {
+        let null = try NullDevice.open()
+        _ = try ChildProcess(
+            context.executable,
+            arguments: context.arguments("machine-reap", record)
+                + ["--watch", "\(process.pid)", "--watch-start", "\(process.startTime)"],
+            environment: ProcessEnvironment([("PATH", standardPath)]),
+            standard: .init(input: null.descriptor, output: null.descriptor, error: null.descriptor), newSession: true)
+    }
+
+    /// Waits for the end of `process` and removes the machine, if it is still the one that has this `token`.
+    ///
+    /// - Parameter process: nil if it has ended already.
+    public func run(_ name: Name, token: String, watching process: ProcessIdentity?) throws {
+        if let process {
+            leaveCallersCgroup()
+            try watch(process, name, token: token)
+        }
+        try reap(name, token: token, waiting: process == nil ? .zero : .seconds(60))
+        returnToRootCgroup()
+    }
+
+    private func watch(_ identity: ProcessIdentity, _ name: Name, token: String) throws {
+        guard let process = try? ProcessHandle(identity) else { return }
+        let record = host.record(name, token: token)
+        // Held for as long as this lives, so that no systemd-nspawn -U takes the same ids.
+        let lock = try record?.userBase.map { try UserRangeHolder($0) }
+        defer { withExtendedLifetime(lock) {} }
+        _ = try process.waitForEnd(timeout: record?.timeoutSeconds.map { .seconds($0) } ?? .seconds(Int64(Int32.max)))
+    }
+
+    private func reap(_ name: Name, token: String, waiting: Duration) throws {
+        do {
+            guard let machine = try MachineDirectory.open(name, in: host.store, timeout: waiting) else { return }
+            guard machine.record()?.token == token else { return }
+            try host.dismantle(machine)
+        } catch MachineError.busy {
+            // Its holder is making or ending this machine and will clear up what it finds.
+        }
+    }
+
+    /// What stops the caller's service or session does not stop this.
+    private func leaveCallersCgroup() {
+        let group = Cgroup("nspawn-runner")
+        try? group.create()
+        try? group.join()
+    }
+
+    /// The last one of all machines takes the common group with it.
+    private func returnToRootCgroup() {
+        try? Cgroup("").join()
+        try? Cgroup("nspawn-runner").removeIfUnused()
+    }
+}
+
+/// Holds systemd's lock of a range of ids; kept in a class because an optional of it lives across a wait.
+final class UserRangeHolder: Sendable {
+    private let lock: OwnedFileDescriptor?
+
+    init(_ base: UInt32) throws {
+        // Whoever reserved the range may hold the lock for a moment longer.
+        let deadline = Deadline(after: .seconds(2))
+        while true {
+            if let lock = try UserRanges.lock(base) {
+                self.lock = consume lock
+                return
+            }
+            if deadline.hasPassed { break }
+            Deadline.pause(.milliseconds(20))
+        }
+        lock = nil
+    }
+}
+
+extension MachineHost {
+    /// The record of machine `name`, if it has this token.
+    func record(_ name: Name, token: String) -> MachineRecord? {
+        recordIfReadable(name).flatMap { $0.token == token ? $0 : nil }
+    }
+}
