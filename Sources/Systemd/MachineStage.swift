@@ -61,7 +61,10 @@ public struct MachineStage: ~Copyable {
     private let job: String
     private let path: String
     private let patience: Duration
-    private let input: InputFile
+    /// A descriptor of the program's input, to see later whether somebody has read it; nil if it has no offset.
+    // (Not in a private structure: release builds of Swift 6.3 then lack a symbol of it.)
+    private let input: OwnedFileDescriptor?
+    private let inputStart: Int64?
 
     /// What systemd answered when the start job ended; before that no state means an end: a unit is also `dead` before
     /// its start job has run.
@@ -89,9 +92,10 @@ public struct MachineStage: ~Copyable {
     private static let state: [Question] = [.subState, .result, .mainCode, .mainStatus, .systemState]
 
     private init(
-        unit: String, job: String, path: String, input: consuming InputFile, bus: consuming Bus, patience: Duration
+        unit: String, job: String, path: String, input: consuming OwnedFileDescriptor?, inputStart: Int64?, bus: consuming Bus, patience: Duration
     ) {
         self.input = input
+        self.inputStart = inputStart
         self.unit = unit
         self.job = job
         self.path = path
@@ -115,7 +119,9 @@ public struct MachineStage: ~Copyable {
         on bus: consuming Bus, patience: Duration = .seconds(60)
     ) throws(BusError) -> MachineStage {
         let unit = try newUnitName("stage")
-        let file = InputFile(input)
+        let inputStart = try? input.seek(offset: 0, from: .current)
+        let duplicate = inputStart == nil ? -1 : fcntl(input.rawValue, F_DUPFD_CLOEXEC, 3)
+        let file = duplicate < 0 ? nil : OwnedFileDescriptor(owning: duplicate)
         var properties = UnitProperties.forStages
         properties.description = command.description
         properties.type = .exec
@@ -134,7 +140,9 @@ public struct MachineStage: ~Copyable {
                 Property("StandardErrorFileDescriptor", .handle(error.rawValue)),
                 Property("ExecStart", .command(command.exec)),
             ])
-        return MachineStage(unit: unit, job: job, path: try unitPath(unit), input: file, bus: bus, patience: patience)
+        return MachineStage(
+            unit: unit, job: job, path: try unitPath(unit), input: file, inputStart: inputStart, bus: bus,
+            patience: patience)
     }
 
     // MARK: Polling
@@ -333,7 +341,7 @@ public struct MachineStage: ~Copyable {
         switch subState {
         case "exited", "failed":
             return try Self.end(
-                code: code, status: status, result: result, job: jobResult, wasRead: input.wasRead, unit: unit)
+                code: code, status: status, result: result, job: jobResult, wasRead: inputWasRead, unit: unit)
         case "dead":
             // With RemainAfterExit a unit does not get there by itself.
             if jobResult == "done" { throw UnitError.stopped(unit: unit) }
@@ -368,23 +376,12 @@ public struct MachineStage: ~Copyable {
         }
     }
 
-    /// The program's input, to see later whether somebody has read it: the offset is shared.
-    private struct InputFile: ~Copyable {
-        private let copy: FileDescriptor?
-        private let start: Int64?
-
-        init(_ file: FileDescriptor) {
-            start = try? file.seek(offset: 0, from: .current)
-            let raw = start == nil ? -1 : fcntl(file.rawValue, F_DUPFD_CLOEXEC, 3)
-            copy = raw < 0 ? nil : FileDescriptor(rawValue: raw)
-        }
-
-        deinit { try? copy?.close() }
-
-        /// false too if it cannot be told, as with pipes and devices.
-        var wasRead: Bool {
-            guard let start, let now = try? copy?.seek(offset: 0, from: .current) else { return false }
-            return now != start
+    /// Whether the program's input was read: the offset is shared. false too if it cannot be told, as with pipes and devices.
+    private var inputWasRead: Bool {
+        guard let inputStart else { return false }
+        switch input {
+        case .some(let copy): return (try? copy.descriptor.seek(offset: 0, from: .current)) != inputStart
+        case .none: return false
         }
     }
 
