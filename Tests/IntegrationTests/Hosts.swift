@@ -71,6 +71,8 @@ extension Integration {
             let leader = try pid("leader")
             kill(try pid("supervisor"), SIGKILL)
             #expect(eventually(within: 15) { kill(leader, 0) != 0 })
+            // Nobody has to come for it: the reaper, or systemd's ExecStopPost, removes what is left.
+            #expect(eventually(within: 15) { !FileManager.default.fileExists(atPath: host.store + "/.machines/\(job.machine)") })
             #expect(try job.cleanup().status == 0)
             #expect(!FileManager.default.fileExists(atPath: host.store + "/.machines/\(job.machine)"))
         }
