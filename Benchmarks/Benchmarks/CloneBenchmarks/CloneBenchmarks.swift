@@ -4,7 +4,8 @@
 //
 // makes a btrfs of its own in a sparse file and takes it away at the end. NSPAWN_RUNNER_BENCHMARK_STORE names a directory
 // (mode 0700) on another file system instead; a method that this has not is reported as an error.
-// NSPAWN_RUNNER_BENCHMARK_FILES is the number of files (60000). Needs root, python3, mkfs.btrfs and mount.
+// NSPAWN_RUNNER_BENCHMARK_FILES is the number of files (60000). Needs root, python3, mkfs.btrfs and mount. Compare within
+// one run only: on a busy machine the second thread of `reflink` has no core of its own.
 
 import Benchmark
 import Foundation
