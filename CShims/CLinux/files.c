@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "files.h"
 
+#include "answer.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,12 +19,6 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-
-#define ANSWER(call)                        \
-    do {                                    \
-        __typeof__(call) result_ = (call);  \
-        return result_ < 0 ? -errno : result_; \
-    } while (0)
 
 const uint64_t clinux_resolve_beneath = RESOLVE_BENEATH, clinux_resolve_in_root = RESOLVE_IN_ROOT,
                clinux_resolve_no_symlinks = RESOLVE_NO_SYMLINKS, clinux_resolve_no_magiclinks = RESOLVE_NO_MAGICLINKS,

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "processes.h"
 
+#include "answer.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,12 +24,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#define ANSWER(call)                        \
-    do {                                    \
-        __typeof__(call) result_ = (call);  \
-        return result_ < 0 ? -errno : result_; \
-    } while (0)
 
 int clinux_unshare_mounts(void) { ANSWER(unshare(CLONE_NEWNS)); }
 

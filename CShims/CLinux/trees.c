@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "trees.h"
 
+#include "answer.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -9,12 +11,6 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-
-#define ANSWER(call)                        \
-    do {                                    \
-        __typeof__(call) result_ = (call);  \
-        return result_ < 0 ? -errno : result_; \
-    } while (0)
 
 const uint32_t clinux_flag_immutable = FS_IMMUTABLE_FL, clinux_flag_append = FS_APPEND_FL,
                clinux_flag_nodump = FS_NODUMP_FL, clinux_flag_compress = FS_COMPR_FL, clinux_flag_nocow = FS_NOCOW_FL;

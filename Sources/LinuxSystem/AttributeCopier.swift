@@ -97,8 +97,11 @@ final class AttributeCopier {
         }
     }
 
-    /// Marks of overlayfs belong to the layer in which they are; in another they would hide or redirect.
-    private func isPrivate(_ name: UnsafePointer<CChar>) -> Bool { strncmp(name, "trusted.overlay.", 16) == 0 }
+    /// Marks of overlayfs belong to the layer in which they are; in another they would hide or redirect. XFS shows
+    /// access control lists once more under names of its own.
+    private func isPrivate(_ name: UnsafePointer<CChar>) -> Bool {
+        strncmp(name, "trusted.overlay.", 16) == 0 || strncmp(name, "trusted.SGI_ACL_", 16) == 0
+    }
 
     /// Properties of btrfs (compression) mean nothing to other file systems.
     private func ignoring(_ name: UnsafePointer<CChar>, _ result: Int) -> Int {

@@ -164,7 +164,14 @@ public struct Cgroup: Hashable, Sendable {
     }
 
     private static func processes(below group: borrowing Directory, depth: Int = 0) throws -> [Int32] {
-        let text = String(decoding: try group.contents("cgroup.procs", limit: 1 << 22), as: UTF8.self)
+        let text: String
+        do {
+            text = String(decoding: try group.contents("cgroup.procs", limit: 1 << 22), as: UTF8.self)
+        } catch {
+            // Others, systemd first of all, remove groups as soon as they are empty.
+            if isGone(error) { return [] }
+            throw error
+        }
         var pids = text.split(separator: "\n").compactMap { Int32($0) }
         guard depth < deepest else { return pids }
         for name in try subgroups(of: group) {
@@ -185,8 +192,12 @@ public struct Cgroup: Hashable, Sendable {
 
     private static func subgroups(of group: borrowing Directory) throws -> [FilePath.Component] {
         var names: [FilePath.Component] = []
-        try group.forEachEntry { name, kind in
-            if kind == .directory { names.append(name) }
+        do {
+            try group.forEachEntry { name, kind in
+                if kind == .directory { names.append(name) }
+            }
+        } catch let error as SystemError {
+            if !isGone(error) { throw error }
         }
         return names
     }

@@ -233,10 +233,14 @@ public struct MachineHost: Sendable {
     }
 
     /// Ends and removes what is in the locked directory; the lock is given back with it.
-    func dismantle(_ machine: borrowing MachineDirectory) throws {
+    ///
+    /// - Parameter processesHaveEnded: Said by the unit's own `ExecStopPost=`, which must not wait for the end of itself.
+    func dismantle(_ machine: borrowing MachineDirectory, processesHaveEnded: Bool = false) throws {
         let name = machine.name.description
         if let record = machine.record() {
-            if record.bootID == (try HostBoot.id()) { try engine(record.engine).end(record) }
+            if !processesHaveEnded, record.bootID == (try HostBoot.id()) {
+                try engine(record.engine).end(record)
+            }
             let root = try record.rootRecord(in: machine.directory.path)
             try backend(for: root.method, in: store).remove(root)
             if let base = record.userBase { UserRanges.release(base) }

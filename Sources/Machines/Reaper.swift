@@ -26,13 +26,13 @@ public struct Reaper: Sendable {
 
     /// Waits for the end of `process` and removes the machine, if it is still the one that has this `token`.
     ///
-    /// - Parameter process: nil if it has ended already.
+    /// - Parameter process: nil if it has ended already, and all others of the machine with it.
     public func run(_ name: Name, token: String, watching process: ProcessIdentity?) throws {
         if let process {
             leaveCallersCgroup()
             try watch(process, name, token: token)
         }
-        try reap(name, token: token, waiting: process == nil ? .zero : .seconds(60))
+        try reap(name, token: token, processesHaveEnded: process == nil)
         returnToRootCgroup()
     }
 
@@ -42,14 +42,21 @@ public struct Reaper: Sendable {
         // Held for as long as this lives, so that no systemd-nspawn -U takes the same ids.
         let lock = try record?.userBase.map { try UserRangeHolder($0) }
         defer { withExtendedLifetime(lock) {} }
-        _ = try process.waitForEnd(timeout: record?.timeoutSeconds.map { .seconds($0) } ?? .seconds(Int64(Int32.max)))
+        guard let timeout = record?.timeoutSeconds else {
+            while try !process.waitForEnd(timeout: .seconds(24 * 60 * 60)) {}
+            return
+        }
+        let deadline = Deadline(after: .seconds(timeout))
+        while try !process.waitForEnd(timeout: min(deadline.remaining, .seconds(24 * 60 * 60))), !deadline.hasPassed {}
     }
 
-    private func reap(_ name: Name, token: String, waiting: Duration) throws {
+    /// - Parameter processesHaveEnded: As the unit's `ExecStopPost=`, which must not keep systemd waiting either.
+    private func reap(_ name: Name, token: String, processesHaveEnded: Bool) throws {
+        let patience: Duration = processesHaveEnded ? .zero : .seconds(60)
         do {
-            guard let machine = try MachineDirectory.open(name, in: host.store, timeout: waiting) else { return }
+            guard let machine = try MachineDirectory.open(name, in: host.store, timeout: patience) else { return }
             guard machine.record()?.token == token else { return }
-            try host.dismantle(machine)
+            try host.dismantle(machine, processesHaveEnded: processesHaveEnded)
         } catch MachineError.busy {
             // Its holder is making or ending this machine and will clear up what it finds.
         }

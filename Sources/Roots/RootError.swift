@@ -19,6 +19,8 @@ public enum RootError: Error, Hashable, Sendable, CustomStringConvertible {
     case impossible(CloneMethod, image: FilePath, fileSystem: FileSystemType, reason: String, advice: String)
     /// `auto` found no way.
     case noMethod(image: FilePath, reasons: [String])
+    /// It cannot be removed while something is mounted in it.
+    case stillMounted(FilePath, mounts: [FilePath])
     /// A root could not be made; `cause` names the call and the file.
     case cannotClone(CloneMethod, image: FilePath, machine: Name, cause: String)
 
@@ -26,7 +28,7 @@ public enum RootError: Error, Hashable, Sendable, CustomStringConvertible {
     public var isMistake: Bool {
         switch self {
         case .malformedName, .unknownImage, .notAnOperatingSystem, .imageExists, .impossible, .notPermitted: true
-        case .noStore, .storeNotDirectory, .storeUnsafe, .machineExists, .noMethod, .cannotClone: false
+        case .noStore, .storeNotDirectory, .storeUnsafe, .machineExists, .noMethod, .stillMounted, .cannotClone: false
         }
     }
 
@@ -45,7 +47,8 @@ public enum RootError: Error, Hashable, Sendable, CustomStringConvertible {
             "store \(printable(path.string)) cannot be opened: permission denied; run as root"
         case .unknownImage(let name, let known, let store):
             known.isEmpty
-                ? "unknown image \(name): there are no images in \(printable(store.string)); make one: nspawn-runner image create \(name)"
+                ? "unknown image \(name): there are no images in \(printable(store.string));"
+                    + " make one: nspawn-runner image create \(name)"
                 : "unknown image \(name); known in \(printable(store.string)): \(known.map(\.text).joined(separator: ", "))"
         case .notAnOperatingSystem(let path):
             "\(printable(path.string)) is no operating system tree: it has neither etc/os-release nor usr/lib/os-release;"
@@ -58,6 +61,9 @@ public enum RootError: Error, Hashable, Sendable, CustomStringConvertible {
             "\(printable(image.string)) is on \(fileSystem), cannot clone by \(method.rawValue): \(reason); \(advice)"
         case .noMethod(let image, let reasons):
             "no way to clone \(printable(image.string)): \(reasons.joined(separator: "; "))"
+        case .stillMounted(let path, let mounts):
+            "\(printable(path.string)) cannot be removed while this is mounted: "
+                + "\(mounts.map { printable($0.string) }.joined(separator: ", ")); type: umount \(mounts.first.map(quoted) ?? "")"
         case .cannotClone(let method, let image, let machine, let cause):
             "root of machine \(machine) by \(method.rawValue) of \(printable(image.string)): \(cause)"
         }
@@ -71,6 +77,7 @@ public enum RootError: Error, Hashable, Sendable, CustomStringConvertible {
     /// As an argument for a shell.
     private func quoted(_ path: FilePath) -> String {
         let plain = path.string.allSatisfy { ($0.isASCII && ($0.isLetter || $0.isNumber)) || "/_.-+".contains($0) }
-        return plain ? path.string : "'" + printable(path.string).split(separator: "'", omittingEmptySubsequences: false).joined(separator: #"'\''"#) + "'"
+        let parts = printable(path.string).split(separator: "'", omittingEmptySubsequences: false)
+        return plain ? path.string : "'" + parts.joined(separator: #"'\''"#) + "'"
     }
 }

@@ -37,7 +37,7 @@ extension Store {
 
     /// Removes a machine's directory with all that is in it. Removing what is absent succeeds.
     ///
-    /// - Throws: ``SystemError`` `EBUSY` names what is still mounted below it.
+    /// - Throws: ``RootError/stillMounted(_:mounts:)``.
     public func removeMachineDirectory(_ id: Name) throws { try removeTree(id.component, in: try machines()) }
 
     /// All machines that have a directory, sorted.

@@ -1,5 +1,6 @@
 internal import Btrfs
 public import LinuxSystem
+internal import Mounts
 public import SystemPackage
 
 /// The directory of images and of machines.
@@ -96,7 +97,17 @@ public final class Store: Sendable {
 
     /// Removes whatever is called `name`: a file, a tree with the subvolumes inside it, a subvolume. Links are not
     /// followed, nothing is removed below a mount. Removing what is absent succeeds.
+    ///
+    /// - Throws: ``RootError/stillMounted(_:mounts:)``; ``SystemError`` and `BtrfsError` name the entry.
     func removeTree(_ name: FilePath.Component, in parent: borrowing Directory) throws {
-        try TreeRemover.remove(name, in: parent) { name, parent in try Subvolume.delete(name, in: parent) }
+        do {
+            try TreeRemover.remove(name, in: parent) { name, parent in try Subvolume.delete(name, in: parent) }
+        } catch {
+            let errno = (error as? SystemError)?.errno ?? (error as? BtrfsError)?.errno
+            guard errno == .resourceBusy else { throw error }
+            let path = parent.path.appending(name)
+            let mounts = try MountTable().mounts(below: path)
+            throw mounts.isEmpty ? error : RootError.stillMounted(path, mounts: mounts.reversed().map(\.target))
+        }
     }
 }

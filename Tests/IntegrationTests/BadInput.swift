@@ -73,7 +73,7 @@ extension Integration {
             let host = try jobHost()
             let directory = host.directory + "/full-\(Int.random(in: 0..<Int.max))"
             try command("mkdir", directory)
-            try command("truncate", "-s", "300M", directory + "/disk")
+            try command("truncate", "-s", "150M", directory + "/disk")
             try command("mkfs.ext4", "-q", directory + "/disk")
             try command("mkdir", directory + "/volume")
             try command("mount", "-o", "loop", directory + "/disk", directory + "/volume")

@@ -22,7 +22,10 @@ struct ExecutionTrace {
     }
 
     private mutating func note(_ pid: Int, _ text: String) {
-        let result = text.components(separatedBy: " = ").last.flatMap { Int($0.prefix { $0.isNumber }) }
+        // Inside a process namespace the number is that of strace's own: `= 2 /* 19363 in strace's PID NS */`.
+        let answer = text.components(separatedBy: " = ").last ?? ""
+        let number = answer.contains("in strace's PID NS") ? answer.components(separatedBy: "/* ").last ?? "" : answer
+        let result = Int(number.prefix { $0.isNumber })
         if text.hasPrefix("execve"), text.contains("= 0") {
             let path = text.split(separator: "\"").dropFirst().first.map(String.init) ?? text
             programs.append((pid, URL(fileURLWithPath: path).lastPathComponent))

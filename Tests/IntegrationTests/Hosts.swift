@@ -18,12 +18,14 @@ extension Integration {
                 let properties = [
                     "KillMode": "mixed", "Type": "notify", "SuccessExitStatus": "133", "Slice": "machine.slice",
                     "Delegate": "yes", "TasksMax": "16384", "WatchdogUSec": "3min", "CPUWeight": "50",
-                    "NotifyAccess": "main", "CollectMode": "inactive-or-failed", "RestartForceExitStatus": "",
+                    "NotifyAccess": "main", "CollectMode": "inactive-or-failed",
                     "DevicePolicy": "closed", "TimeoutStopUSec": "10s", "RuntimeMaxUSec": "25min",
                 ]
                 let shown = try command("systemctl", "show", "nspawn-runner-\(job.machine).service").text
                 let lines = Set(shown.split(separator: "\n").map(String.init))
                 for (key, value) in properties { #expect(lines.contains("\(key)=\(value)"), "\(key)") }
+                // A reboot inside ends the job's machine.
+                #expect(!lines.contains("RestartForceExitStatus=133"))
                 #expect(lines.contains { $0.hasPrefix("MemoryMax=") && !$0.hasSuffix("infinity") })
                 #expect(shown.contains("machine-exec"))
                 #expect(!shown.contains("secret-token"))
@@ -69,6 +71,8 @@ extension Integration {
             let leader = try pid("leader")
             kill(try pid("supervisor"), SIGKILL)
             #expect(eventually(within: 15) { kill(leader, 0) != 0 })
+            // Nobody has to come for it: the reaper, or systemd's ExecStopPost, removes what is left.
+            #expect(eventually(within: 15) { !FileManager.default.fileExists(atPath: host.store + "/.machines/\(job.machine)") })
             #expect(try job.cleanup().status == 0)
             #expect(!FileManager.default.fileExists(atPath: host.store + "/.machines/\(job.machine)"))
         }

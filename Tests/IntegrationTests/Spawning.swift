@@ -7,14 +7,19 @@ extension Integration {
         @Test(arguments: ["snapshot", "overlay", "reflink", "copy"])
         func `the command's output and exit code are those of spawn, and the root is gone`(method: String) throws {
             let host = try jobHost()
+            // An image of its own name, so that its machines are told from those of other tests.
+            let image = "spawned-\(method)"
+            let path = host.store + "/" + image
+            try command("btrfs", "-q", "subvolume", "snapshot", host.store + "/" + JobHost.image, path)
+            defer { _ = try? command("btrfs", "-q", "subvolume", "delete", path) }
             let outcome = try host.run(
-                "spawn", "--clone", method, JobHost.image, "--", "sh", "-c", "cat; echo out; echo err >&2; touch /x; exit 7",
+                "spawn", "--clone", method, image, "--", "sh", "-c", "cat; echo out; echo err >&2; touch /x; exit 7",
                 input: "in\n")
+            let machines = try FileManager.default.contentsOfDirectory(atPath: host.store + "/.machines")
+            #expect(!machines.contains { $0.hasPrefix(image) })
             #expect(outcome.status == 7)
             #expect(outcome.text == "in\nout\n")
             #expect(outcome.errorText == "err\n")
-            let machines = try FileManager.default.contentsOfDirectory(atPath: host.store + "/.machines")
-            #expect(!machines.contains { $0.hasPrefix("debian-") && !$0.hasPrefix("debian-plain") } || true)
         }
 
         @Test(arguments: [SIGKILL, SIGTERM, SIGHUP])
@@ -75,13 +80,14 @@ extension Integration {
             #expect(try FileManager.default.contentsOfDirectory(atPath: outside) == [])
         }
 
-        /// Row N45: what a job syncs need not reach the disk, since its root is thrown away.
+        /// Row N45: what a job syncs need not reach the disk, since its root is thrown away. The filter that does it answers
+        /// before the kernel looks at the descriptor, so even a wrong one syncs well.
         @Test func `syncing is suppressed and seccomp is on`() throws {
-            let outcome = try jobHost().run("spawn", JobHost.image, "--", "grep", "-E", "^(Seccomp|Seccomp_filters):", "/proc/self/status")
+            let outcome = try jobHost().run(
+                "spawn", JobHost.image, "--", "python3", "-c",
+                "import os; os.fsync(999); print(open('/proc/self/status').read())")
+            #expect(outcome.status == 0, "\(outcome.errorText)")
             #expect(outcome.text.contains("Seccomp:\t2"))
-            // One more than without --suppress-sync=yes.
-            let count = try #require(outcome.text.components(separatedBy: "Seccomp_filters:\t").last.flatMap { Int($0.prefix { $0.isNumber }) })
-            #expect(count > 0)
         }
     }
 }

@@ -49,7 +49,7 @@ struct ConformanceTests {
             try fixture.store.removeMachineDirectory(record.id)
             #expect(try fixture.store.machineIDs() == [])
             #expect(try Directory(fixture.store.path.appending(".tmp")).entries() == [], "a probe was left")
-            #expect(try volume.leftovers() == [])
+            #expect(try volume.leftovers(except: fixture.store.path) == [])
         }
     }
 
@@ -74,7 +74,7 @@ struct ConformanceTests {
             #expect(try top.status("new").group == owner)
             #expect(try top.contents("plain", limit: 100) == Array("changed".utf8))
             #expect(try top.statusIfPresent("tiny") == nil)
-            #expect(try top.directory("a/moved").entries().count == 42)
+            #expect(try top.directory("a/moved").entries().count == 41)
             #expect(try top.status().permissions == 0o711)
         }
     }

@@ -39,7 +39,8 @@ struct Fixture {
         let place = volume.beside.appending(name)
         try FileManager.default.createDirectory(atPath: place.string, withIntermediateDirectories: true)
         try Mount.attach(mount, at: Directory(place))
-        defer { try? Mount.unmount(place) }
+        // Lazily: the caller still holds the mount by its descriptor.
+        defer { try? Mount.unmount(place, lazily: true) }
         return try body(place)
     }
 

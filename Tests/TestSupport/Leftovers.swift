@@ -19,9 +19,11 @@ public struct Leftovers: Hashable, Sendable {
 
 extension Volume {
     /// What is mounted or open here now and was not at the beginning; empty if all is well.
-    public func leftovers() throws -> [String] {
+    ///
+    /// - Parameter except: Directories that are rightly open.
+    public func leftovers(except: FilePath...) throws -> [String] {
         let now = try Leftovers(below: beside.removingLastComponent())
         return now.mounts.filter { !before.mounts.contains($0) }
-            + now.descriptors.filter { !before.descriptors.contains($0) }
+            + now.descriptors.filter { !before.descriptors.contains($0) && !except.contains(FilePath($0)) }
     }
 }

@@ -75,16 +75,6 @@ private struct Collector {
         let descriptor = file.descriptor
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         var buffer = [UInt8](repeating: 0, count: 65536)
-        while true {
-            let count = try buffer.withUnsafeMutableBytes { try descriptor.read(into: $0) }
-            if count == 0 { break }
-            buffer.withUnsafeBytes { bytes in
-                // By words: this is not optimised in tests. What is left of an earlier read does not matter to equality.
-                for offset in stride(from: 0, to: count, by: 8) {
-                    hash = (hash ^ bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) &* 0x100_0000_01B3
-                }
-            }
-        }
         var map: [String] = []
         var offset: Int64 = 0
         while true {
@@ -92,6 +82,21 @@ private struct Collector {
             if data < 0 { break }
             offset = clinux_seek_hole(descriptor.rawValue, data)
             map.append("\(data)-\(offset)")
+            var position = data
+            while position < offset {
+                let wanted = min(buffer.count, Int(offset - position))
+                let count = try buffer.withUnsafeMutableBytes {
+                    try descriptor.read(fromAbsoluteOffset: position, into: .init(rebasing: $0[..<wanted]))
+                }
+                if count == 0 { break }
+                position += Int64(count)
+                buffer.withUnsafeBytes { bytes in
+                    // By words: this is not optimised in tests. What is left of an earlier read does not matter to equality.
+                    for offset in stride(from: 0, to: count, by: 8) {
+                        hash = (hash ^ bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) &* 0x100_0000_01B3
+                    }
+                }
+            }
         }
         return " hash \(String(hash, radix: 16)) data \(map.joined(separator: ","))"
     }
