@@ -31,6 +31,6 @@ public struct ExitCodes: Hashable, Sendable {
     public func report(scriptExitCode code: Int32) throws {
         guard let path = buildExitCodeFile, let name = path.lastComponent else { return }
         let parent = path.removingLastComponent()
-        try Directory(parent.isEmpty ? "." : parent).replaceFile(name, with: Array("\(code)\n".utf8), mode: 0o644)
+        try Directory(parent.isEmpty ? "." : parent).replaceFile(name, with: Array("\(code)\n".utf8), mode: 0o644, durable: false)
     }
 }

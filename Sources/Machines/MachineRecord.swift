@@ -118,11 +118,13 @@ extension MachineRecord {
         }
     }
 
-    /// Writes it so that a reader sees the old or the new one, also after a crash.
+    /// Writes it so that a reader sees the old or the new one. Not synced: after a power cut nothing of the machine runs, and
+    /// what a damaged record belongs to is removed by its name.
     func write(to directory: borrowing Directory) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try directory.replaceFile(Self.fileName, with: [UInt8](try encoder.encode(self)) + [UInt8(ascii: "\n")])
+        try directory.replaceFile(
+            Self.fileName, with: [UInt8](try encoder.encode(self)) + [UInt8(ascii: "\n")], durable: false)
     }
 }
 
