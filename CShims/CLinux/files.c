@@ -23,7 +23,7 @@
 const uint64_t clinux_resolve_beneath = RESOLVE_BENEATH, clinux_resolve_in_root = RESOLVE_IN_ROOT,
                clinux_resolve_no_symlinks = RESOLVE_NO_SYMLINKS, clinux_resolve_no_magiclinks = RESOLVE_NO_MAGICLINKS,
                clinux_resolve_no_xdev = RESOLVE_NO_XDEV;
-const int clinux_o_path = O_PATH, clinux_o_noatime = O_NOATIME, clinux_o_tmpfile = O_TMPFILE;
+const int clinux_o_path = O_PATH, clinux_o_noatime = O_NOATIME;
 const uint32_t clinux_rename_noreplace = RENAME_NOREPLACE, clinux_rename_exchange = RENAME_EXCHANGE;
 
 int clinux_openat2(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve) {
@@ -138,7 +138,6 @@ int clinux_record_lock(int descriptor) {
     ANSWER(fcntl(descriptor, F_OFD_SETLK, &whole));
 }
 int clinux_fsync(int descriptor) { ANSWER(fsync(descriptor)); }
-int clinux_isatty(int descriptor) { return isatty(descriptor); }
 
 static int seal(int descriptor) {
     if (lseek(descriptor, 0, SEEK_SET) < 0 ||

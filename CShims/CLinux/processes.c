@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,7 +20,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -84,6 +84,15 @@ int clinux_set_file_system_ids(uint32_t user, uint32_t group) {
     // Neither call reports an error; the second, with an id that is never valid, only asks.
     setfsgid(group);
     setfsuid(user);
+    if (user != 0) {
+        // The kernel has dropped these with the id (capabilities(7)); the root directory of an image may be read-only
+        // for its owner, or somebody else's, and root inside could write there too.
+        struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct data[2];
+        if (syscall(SYS_capget, &header, data) < 0) return -errno;
+        data[0].effective |= data[0].permitted & ((1u << CAP_DAC_OVERRIDE) | (1u << CAP_FOWNER));
+        if (syscall(SYS_capset, &header, data) < 0) return -errno;
+    }
     return (uint32_t)setfsgid((gid_t)-1) == group && (uint32_t)setfsuid((uid_t)-1) == user ? 0 : -EPERM;
 }
 
@@ -91,7 +100,6 @@ int clinux_pidfd_open(pid_t pid) { ANSWER((int)syscall(SYS_pidfd_open, pid, 0));
 int clinux_pidfd_send_signal(int pidfd, int signal) {
     ANSWER((int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0));
 }
-int clinux_die_with_parent(int signal) { ANSWER(prctl(PR_SET_PDEATHSIG, signal)); }
 
 int clinux_wait(pid_t pid) {
     int status;
@@ -127,18 +135,6 @@ int clinux_read_signal(int descriptor) {
 }
 void clinux_ignore_signal(int number) { signal(number, SIG_IGN); }
 
-int clinux_timer(uint64_t nanoseconds) {
-    int descriptor = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (descriptor < 0) return -errno;
-    if (nanoseconds == 0) nanoseconds = 1; // zero would disarm it
-    struct itimerspec once = {.it_value = {(time_t)(nanoseconds / 1000000000), (long)(nanoseconds % 1000000000)}};
-    if (timerfd_settime(descriptor, 0, &once, NULL) < 0) {
-        int error = errno;
-        close(descriptor);
-        return -error;
-    }
-    return descriptor;
-}
 uint64_t clinux_monotonic_nanoseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -245,6 +241,11 @@ static int connect_and_send(int socket_to_parent, const char *path) {
 
 static int helper(int socket_to_parent, pid_t leader, const char *path) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // What the caller has open (the store, a script) is none of the machine's business, which sees the grandchild.
+    prctl(PR_SET_DUMPABLE, 0);
+    if (dup2(socket_to_parent, 3) < 0) return errno;
+    socket_to_parent = 3;
+    syscall(SYS_close_range, 4u, ~0u, 0u);
     int pidfd = (int)syscall(SYS_pidfd_open, leader, 0);
     if (pidfd < 0) return errno;
     int user = differs(leader, "user"), mounts = differs(leader, "mnt"), processes = differs(leader, "pid");
@@ -297,7 +298,8 @@ int clinux_connect_inside(int leader, const char *path, int timeout) {
     }
     close(pair[0]);
     int status = 0;
-    if (result <= 0 && ready == 0) kill(child, SIGKILL);
+    // The grandchild is visible inside, and a job may have stopped it; it dies with its parent.
+    if (result != 0) kill(child, SIGKILL);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
     if (result == 0) result = WIFEXITED(status) && WEXITSTATUS(status) ? -WEXITSTATUS(status) : -EIO;

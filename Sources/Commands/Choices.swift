@@ -2,47 +2,22 @@ import ArgumentParser
 import Machines
 import Roots
 
-/// `--engine`: a name, or `auto`.
-enum EngineChoice {
-    static let names = ["auto"] + Engine.allCases.map(\.rawValue)
+/// A choice by name, `auto` for none.
+enum Choice<Value: RawRepresentable & CaseIterable> where Value.RawValue == String {
+    static var names: [String] { ["auto"] + Value.allCases.map(\.rawValue) }
 
-    static func parse(_ text: String, _ file: ConfigurationFile, _ key: String) throws -> Engine? {
+    /// - Parameter complain: Makes the error of what is not among ``names``.
+    static func parse(_ text: String, _ complain: (String) -> any Error) throws -> Value? {
         if text == "auto" { return nil }
-        guard let engine = Engine(rawValue: text) else {
-            throw file.error(key, "must be one of \(names.joined(separator: ", "))")
+        guard let value = Value(rawValue: text) else {
+            throw complain("must be one of \(names.joined(separator: ", "))")
         }
-        return engine
-    }
-
-    static func parse(_ text: String) throws -> Engine? {
-        if text == "auto" { return nil }
-        guard let engine = Engine(rawValue: text) else {
-            throw ValidationError("engine must be one of \(names.joined(separator: ", "))")
-        }
-        return engine
+        return value
     }
 }
 
-/// `--clone`: a method, or `auto`.
-enum CloneChoice {
-    static let names = ["auto"] + CloneMethod.allCases.map(\.rawValue)
-
-    static func parse(_ text: String, _ file: ConfigurationFile, _ key: String) throws -> CloneMethod? {
-        if text == "auto" { return nil }
-        guard let method = CloneMethod(rawValue: text) else {
-            throw file.error(key, "must be one of \(names.joined(separator: ", "))")
-        }
-        return method
-    }
-
-    static func parse(_ text: String) throws -> CloneMethod? {
-        if text == "auto" { return nil }
-        guard let method = CloneMethod(rawValue: text) else {
-            throw ValidationError("clone method must be one of \(names.joined(separator: ", "))")
-        }
-        return method
-    }
-}
+typealias EngineChoice = Choice<Engine>
+typealias CloneChoice = Choice<CloneMethod>
 
 /// How a machine is made; options of every verb that makes one.
 struct MachineOptions: ParsableArguments {
@@ -63,8 +38,7 @@ struct MachineOptions: ParsableArguments {
     var privateUsers: String?
 
     func validate() throws {
-        _ = try clone.map { try CloneChoice.parse($0) }
-        _ = try engine.map { try EngineChoice.parse($0) }
+        _ = try applied(to: Settings())
         if let privateUsers, !["auto", "no"].contains(privateUsers) {
             throw ValidationError("--private-users must be auto or no")
         }
@@ -73,8 +47,8 @@ struct MachineOptions: ParsableArguments {
     /// `settings` with what was given here.
     func applied(to settings: Settings) throws -> Settings {
         var settings = settings
-        if let clone { settings.clone = try CloneChoice.parse(clone) }
-        if let engine { settings.engine = try EngineChoice.parse(engine) }
+        if let clone { settings.clone = try CloneChoice.parse(clone) { ValidationError("--clone \($0)") } }
+        if let engine { settings.engine = try EngineChoice.parse(engine) { ValidationError("--engine \($0)") } }
         if let privateUsers { settings.privateUsers = privateUsers != "no" }
         return settings
     }

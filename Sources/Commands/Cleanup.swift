@@ -2,6 +2,7 @@ import ArgumentParser
 import GitLabExecutor
 import LinuxSystem
 import Machines
+import Roots
 
 /// `cleanup_exec`.
 struct Cleanup: GitLabHook {
@@ -21,7 +22,12 @@ struct Cleanup: GitLabHook {
         // Half a clean-up helps nobody: it is finished, in bounded time, whoever asks to stop.
         _ = try SignalDescriptor.termination()
         let job = try JobIdentity(id: id, environment: .inherited())
-        let host = try HostEnvironment(options.settings(), logger: options.logger())
-        try host.machines.end(job.machine)
+        let host: HostEnvironment
+        do {
+            host = try HostEnvironment(options.settings(), logger: options.logger())
+        } catch RootError.noStore {
+            return
+        }
+        try host.machines.end(job.machine, key: job.server)
     }
 }

@@ -89,6 +89,7 @@ struct ImageGroup: ParsableCommand {
         @OptionGroup var options: GlobalOptions
 
         func run() throws {
+            let signals = try SignalDescriptor.termination()
             let host = try HostEnvironment(options.settings(), logger: options.logger(default: .info), create: true)
             let images = ImageStore(store: host.store, logger: host.logger)
             let name = try Name(name, of: .image)
@@ -96,7 +97,8 @@ struct ImageGroup: ParsableCommand {
                 if let from {
                     try images.create(name, copying: from)
                 } else {
-                    try images.create(name, from: source.bootstrap(), environment: .inherited())
+                    try images.create(
+                        name, from: source.bootstrap(), environment: .inherited(), signals: signals)
                 }
             try StandardOutput.write("\(image.name)\t\(image.path)\n")
         }

@@ -58,8 +58,8 @@ public struct NspawnRunner: ParsableCommand {
         StandardError.write("nspawn-runner: \(error)\n")
         let codes = ExitCodes(environment: .inherited())
         let isHook = command is any GitLabHook
-        if Mistake.isUsers(error) { return ExitCode(isHook ? codes.buildFailure : 1) }
-        return ExitCode(isHook ? codes.systemFailure : 2)
+        if isHook { return ExitCode(Mistake.isJobs(error) ? codes.buildFailure : codes.systemFailure) }
+        return ExitCode(Mistake.isUsers(error) ? 1 : 2)
     }
 }
 
@@ -68,6 +68,14 @@ protocol GitLabHook: ParsableCommand {}
 
 /// Whose fault an error is.
 enum Mistake {
+    /// Whether the job's author can mend it; how machines are made is the administrator's choice.
+    static func isJobs(_ error: any Error) -> Bool {
+        switch error {
+        case RootError.impossible, RootError.notPermitted: false
+        default: isUsers(error)
+        }
+    }
+
     /// Whether another image or another spelling would do; everything else is the host's.
     static func isUsers(_ error: any Error) -> Bool {
         switch error {
@@ -83,7 +91,7 @@ enum Mistake {
 extension ImageError {
     var isMistake: Bool {
         switch self {
-        case .toolMissing, .toolFailed: false
+        case .toolMissing, .toolFailed, .interrupted: false
         case .inUse, .malformedSuite, .malformedPackage, .malformedMirror: true
         }
     }

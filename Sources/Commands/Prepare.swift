@@ -36,7 +36,7 @@ struct Prepare: GitLabHook {
         let record = try host.machines.start(
             MachineRequest(
                 name: job.machine, image: image, method: settings.clone, engine: host.engine,
-                userNamespace: settings.privateUsers, timeout: job.timeout.map { $0 + Self.grace }),
+                userNamespace: settings.privateUsers, timeout: job.timeout.map { $0 + Self.grace }, key: job.server),
             signals: signals)
         try StandardOutput.write(
             "nspawn-runner: machine \(record.name) from image \(record.imageName), "

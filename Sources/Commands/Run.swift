@@ -33,11 +33,18 @@ struct Run: GitLabHook {
         let environment = ProcessEnvironment.inherited()
         let job = try JobIdentity(id: id, environment: environment)
         let host = try HostEnvironment(options.settings(), logger: options.logger())
-        let record = try host.machines.runningMachine(job.machine)
+        let codes = ExitCodes(environment: environment)
+        let record = try host.machines.runningMachine(job.machine, key: job.server)
         let stage = Stage(name: stage, shell: shell, script: try sealedScript())
-        let verdict = try host.machines.run(
-            stage, in: record, output: .standardOutput, error: .standardError, signals: signals)
-        try report(verdict, ExitCodes(environment: environment))
+        do {
+            let verdict = try host.machines.run(
+                stage, in: record, output: .standardOutput, error: .standardError, signals: signals)
+            try report(verdict, codes)
+        } catch let error as MachineError where error.isMistake {
+            // As a shell says it of a command that is not there; an earlier stage's code must not be read for this one.
+            try codes.report(scriptExitCode: 127)
+            throw error
+        }
     }
 
     func validate() throws {
@@ -49,14 +56,9 @@ struct Run: GitLabHook {
             return try MemoryFile.sealed("script", copying: .standardInput, limit: Stage.scriptLimitBytes)
         }
         do {
-            guard let name = script.lastComponent else {
-                throw JobError.unreadableScript(script, "it is a directory")
-            }
-            let parent = script.removingLastComponent()
-            let directory = try Directory(parent.isEmpty ? "." : parent)
-            let file = try directory.file(FilePath(root: nil, [name]), [])
+            let file = try Directory.openFile(script, followingLink: true)
             return try MemoryFile.sealed("script", copying: file.descriptor, limit: Stage.scriptLimitBytes)
-        } catch let error as SystemError {
+        } catch {
             throw JobError.unreadableScript(script, "\(error.errno)")
         }
     }

@@ -33,8 +33,8 @@ struct Settings: Sendable {
         for (key, value) in file.values {
             switch key {
             case "store": store = FilePath(try file.string(key, value))
-            case "engine": engine = try EngineChoice.parse(try file.string(key, value), file, key)
-            case "clone": clone = try CloneChoice.parse(try file.string(key, value), file, key)
+            case "engine": engine = try EngineChoice.parse(try file.string(key, value)) { file.error(key, $0) }
+            case "clone": clone = try CloneChoice.parse(try file.string(key, value)) { file.error(key, $0) }
             case "private_users": privateUsers = try file.boolean(key, value)
             case "default_image": defaultImage = try file.string(key, value)
             default: throw file.error(key, "is unknown; known are \(Self.keys.joined(separator: ", "))")
@@ -73,12 +73,9 @@ struct ConfigurationFile {
     init?(_ path: FilePath, required: Bool) throws {
         let bytes: [UInt8]
         do {
-            guard let name = path.lastComponent else { throw SettingsError.unreadable(path, "it is a directory") }
-            let parent = path.removingLastComponent()
-            let directory = try Directory(parent.isEmpty ? "." : parent)
-            let file = try directory.file(FilePath(root: nil, [name]), [])
-            let status = try directory.status(name)
-            guard status.user == 0, status.permissions & 0o022 == 0 || status.kind == .symbolicLink else {
+            let file = try Directory.openFile(path, followingLink: true)
+            let status = try file.descriptor.status()
+            guard status.user == 0, status.permissions & 0o022 == 0 else {
                 throw SettingsError.unreadable(
                     path, "others than root can change it; chown root: \(path.string) && chmod go-w \(path.string)")
             }

@@ -29,7 +29,7 @@ public struct ExitCodes: Hashable, Sendable {
     ///
     /// - Throws: ``SystemError``.
     public func report(scriptExitCode code: Int32) throws {
-        guard let path = buildExitCodeFile, let name = path.lastComponent else { return }
+        guard let path = buildExitCodeFile, let name = path.lastComponent, name.kind == .regular else { return }
         let parent = path.removingLastComponent()
         try Directory(parent.isEmpty ? "." : parent).replaceFile(name, with: Array("\(code)\n".utf8), mode: 0o644, durable: false)
     }

@@ -12,8 +12,13 @@ public struct JobIdentity: Hashable, Sendable {
     /// What the job calls its image, as GitLab sent it; nil if it names none.
     public let image: String?
     public let timeout: Duration?
+    /// Host and port of the job's GitLab, since two servers may have a job of the same id; empty if the response does not
+    /// tell, nil without a response.
+    public let server: String?
 
     private static let longest = 48
+    /// Longer than any job; the machine ends by itself after the timeout.
+    private static let longestTimeoutSeconds: Int64 = 365 * 24 * 60 * 60
 
     public init(id explicit: String?, environment: ProcessEnvironment) throws {
         let response = try environment["JOB_RESPONSE_FILE"].flatMap { path in
@@ -22,13 +27,19 @@ public struct JobIdentity: Hashable, Sendable {
         if let response {
             machine = try Self.machineName(explicit ?? String(response.id))
             image = response.image?.name.flatMap { $0.isEmpty ? nil : $0 }
-            timeout = response.runnerInformation?.timeout.flatMap { $0 > 0 ? .seconds($0) : nil }
+            timeout = Self.timeout(response.runnerInformation?.timeout)
+            server = response.repository?.server ?? ""
         } else {
             guard let id = explicit ?? environment["CUSTOM_ENV_CI_JOB_ID"] else { throw JobError.noIdentity }
             machine = try Self.machineName(id)
             image = environment["CUSTOM_ENV_CI_JOB_IMAGE"].flatMap { $0.isEmpty ? nil : $0 }
-            timeout = environment["CUSTOM_ENV_CI_JOB_TIMEOUT"].flatMap { Int64($0) }.flatMap { $0 > 0 ? .seconds($0) : nil }
+            timeout = Self.timeout(environment["CUSTOM_ENV_CI_JOB_TIMEOUT"].flatMap { Int64($0) })
+            server = nil
         }
+    }
+
+    private static func timeout(_ seconds: Int64?) -> Duration? {
+        seconds.flatMap { $0 > 0 ? .seconds(min($0, longestTimeoutSeconds)) : nil }
     }
 
     /// The id is checked against a closed alphabet, that of host names, never cleaned.
@@ -41,8 +52,9 @@ public struct JobIdentity: Hashable, Sendable {
             default: false
             }
         }
-        guard isAllowed, id.utf8.count <= longest, let first = id.first, let last = id.last,
-            first != "-", first != ".", last != "-", last != ".", !id.contains(".."), let name = Name("run-\(id)")
+        let labels = id.split(separator: ".", omittingEmptySubsequences: false)
+        guard isAllowed, id.utf8.count <= longest, labels.allSatisfy({ !$0.isEmpty && $0.first != "-" && $0.last != "-" }),
+            let name = Name("run-\(id)")
         else { throw JobError.malformedIdentity(id) }
         return name
     }

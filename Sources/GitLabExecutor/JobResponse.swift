@@ -16,12 +16,28 @@ public struct JobResponse: Decodable, Hashable, Sendable {
         public var timeout: Int64?
     }
 
+    public struct Repository: Decodable, Hashable, Sendable {
+        var url: String?
+
+        private enum CodingKeys: String, CodingKey { case url = "repo_url" }
+
+        /// Host and port of the server; the user information before them has a token.
+        public var server: String? {
+            guard let url, let scheme = url.firstRange(of: "://") else { return nil }
+            let authority = url[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+            let server = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+            return server.isEmpty || server.utf8.count > 300 ? nil : server.lowercased()
+        }
+    }
+
     public var id: Int64
+    public var repository: Repository?
     public var image: Image?
     public var runnerInformation: RunnerInformation?
 
     private enum CodingKeys: String, CodingKey {
         case id, image
+        case repository = "git_info"
         case runnerInformation = "runner_info"
     }
 
@@ -34,11 +50,9 @@ public struct JobResponse: Decodable, Hashable, Sendable {
     public init(file path: FilePath) throws {
         let bytes: [UInt8]
         do {
-            guard let name = path.lastComponent else { throw JobError.unreadableResponse(path, "it is a directory") }
-            let parent = path.removingLastComponent()
-            let directory = try Directory(parent.isEmpty ? "." : parent)
-            bytes = try directory.contents(FilePath(root: nil, [name]), limit: Self.limitBytes)
-        } catch let error as SystemError {
+            let file = try Directory.openFile(path, followingLink: false)
+            bytes = try file.descriptor.readAll(limit: Self.limitBytes)
+        } catch {
             throw JobError.unreadableResponse(path, "\(error.errno)")
         }
         try self.init(bytes, path: path)

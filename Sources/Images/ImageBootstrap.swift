@@ -64,8 +64,9 @@ struct HostPrograms {
 
     /// Runs a command with its output on standard error.
     ///
-    /// - Throws: ``ImageError/toolMissing(_:)``, ``ImageError/toolFailed(_:_:)``.
-    func run(_ command: [String]) throws {
+    /// - Parameter signals: When one comes, the program is told to end, and its end is waited for.
+    /// - Throws: ``ImageError/toolMissing(_:)``, ``ImageError/toolFailed(_:_:)``, ``ImageError/interrupted(_:)``.
+    func run(_ command: [String], signals: borrowing SignalDescriptor) throws {
         guard let name = command.first, let program = path(name) else {
             throw ImageError.toolMissing(command.first ?? "")
         }
@@ -75,7 +76,19 @@ struct HostPrograms {
         let child = try ChildProcess(
             program, arguments: Array(command.dropFirst()), environment: environment,
             standard: .init(output: .standardError))
+        var interruption: Signal?
+        if let process = try? ProcessHandle(ProcessIdentity(of: child.pid)) {
+            while try Poll.wait(
+                for: [.init(process.descriptor, .readable), .init(signals.descriptor, .readable)], timeout: nil)[0] == nil
+            {
+                guard let signal = try signals.next() else { continue }
+                // Asked twice, it is not asked any more.
+                try process.send(interruption == nil ? .terminate : .kill)
+                interruption = signal
+            }
+        }
         let end = try child.wait()
+        if let interruption { throw ImageError.interrupted(interruption) }
         guard end == .exited(0) else { throw ImageError.toolFailed(name, "\(end)") }
     }
 }

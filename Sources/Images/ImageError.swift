@@ -1,4 +1,4 @@
-import LinuxSystem
+public import LinuxSystem
 public import Roots
 import SystemPackage
 
@@ -7,6 +7,7 @@ public enum ImageError: Error, CustomStringConvertible, Sendable {
     case inUse(Name, machines: [String])
     case toolMissing(String)
     case toolFailed(String, String)
+    case interrupted(Signal)
     case malformedSuite(String)
     case malformedPackage(String)
     case malformedMirror(String)
@@ -19,6 +20,8 @@ public enum ImageError: Error, CustomStringConvertible, Sendable {
             "\(printable(name)) is not installed; apt-get install \(printable(name))"
         case .toolFailed(let name, let end):
             "\(name) failed with \(end); its messages are above"
+        case .interrupted(let signal):
+            "stopped by \(signal)"
         case .malformedSuite(let text):
             "suite \"\(printable(text))\" is malformed; use a name such as bookworm"
         case .malformedPackage(let text):

@@ -19,8 +19,12 @@ public struct ImageStore: Sendable {
     /// It is filled in the store's `.tmp` and gets its name, by a rename, only when it is complete: nobody ever sees half
     /// an image. On btrfs it is a subvolume. On failure nothing is left.
     ///
+    /// - Parameter signals: When one comes, the tool is ended and all is taken back.
     /// - Throws: ``ImageError``, ``RootError``, ``SystemError``.
-    public func create(_ name: Name, from bootstrap: ImageBootstrap, environment: ProcessEnvironment) throws -> Image {
+    public func create(
+        _ name: Name, from bootstrap: ImageBootstrap, environment: ProcessEnvironment,
+        signals: borrowing SignalDescriptor
+    ) throws -> Image {
         try bootstrap.validate()
         let programs = HostPrograms(environment: environment)
         guard programs.path(bootstrap.tool.rawValue) != nil else {
@@ -30,7 +34,7 @@ public struct ImageStore: Sendable {
         return try publish(name) { target in
             let command = bootstrap.command(target: target, eatMyData: eatMyData)
             logger.info("filling image", metadata: ["image": "\(name)", "command": "\(command.joined(separator: " "))"])
-            try programs.run(command)
+            try programs.run(command, signals: signals)
         }
     }
 
@@ -42,6 +46,10 @@ public struct ImageStore: Sendable {
     }
 
     private func publish(_ name: Name, fill: (FilePath) throws -> Void) throws -> Image {
+        try store.removeAbandoned()
+        // Open, and so locked, until the image has its name.
+        let lease = try store.temporaryDirectory()
+        defer { withExtendedLifetime(lease) {} }
         if try store.images().contains(where: { $0.name == name }) { throw RootError.imageExists(name) }
         let temporary = try store.makeTemporary(prefix: name)
         do {
@@ -69,6 +77,7 @@ public struct ImageStore: Sendable {
         }
         let users = machines.filter { $0.image == image.path.string }.map(\.machine)
         guard users.isEmpty else { throw ImageError.inUse(name, machines: users) }
+        try store.removeAbandoned()
         try store.removeImage(name)
         logger.info("removed image", metadata: ["image": "\(name)"])
     }

@@ -29,6 +29,17 @@ public struct Cgroup: Hashable, Sendable {
 
     /// Makes it and those above it; one that is there is taken as it is.
     public func create() throws(SystemError) {
+        // The last machine that ends takes the common group with it, perhaps between two of the steps.
+        for attempt in 1... {
+            do {
+                return try createOnce()
+            } catch {
+                guard Self.isGone(error), attempt < 16 else { throw error }
+            }
+        }
+    }
+
+    private func createOnce() throws(SystemError) {
         let hierarchy = try Self.hierarchy()
         var parent = try hierarchy.directory(".", [])
         for component in path.components {
@@ -40,26 +51,14 @@ public struct Cgroup: Hashable, Sendable {
     /// Moves this process into it; children that it starts from now on are in it as well.
     public func join() throws(SystemError) { try write("0", to: "cgroup.procs") }
 
-    /// Whether there is such a group.
-    public func exists() throws(SystemError) -> Bool { try open() != nil }
-
     /// Ends every process in it and below with SIGKILL, also those that are being made meanwhile. Does not wait.
-    ///
-    /// Where the kernel has no `cgroup.kill` (before Linux 5.14) it freezes the group and signals what is in it.
-    public func kill() throws {
-        guard let group = try open() else { return }
+    /// The kernel's `cgroup.kill` (Linux 5.14).
+    public func kill() throws(SystemError) {
+        guard try open() != nil else { return }
         do {
             try write("1", to: "cgroup.kill")
         } catch {
-            guard error.errno == .noSuchFileOrDirectory else { throw error }
-            try? write("1", to: "cgroup.freeze")
-            for pid in try Self.processes(below: group) {
-                guard let identity = try? ProcessIdentity(of: pid), let process = try? ProcessHandle(identity) else {
-                    continue
-                }
-                try process.send(.kill)
-            }
-            try? write("0", to: "cgroup.freeze")
+            if !Self.isGone(error) { throw error }
         }
     }
 
@@ -90,27 +89,30 @@ public struct Cgroup: Hashable, Sendable {
     ///
     /// - Throws: ``SystemError``: `EBUSY` if a process is left.
     public func remove() throws {
-        guard let group = try open(), let name = path.lastComponent else { return }
-        let parent = try Cgroup(path.removingLastComponent()).open()
-        try Self.removeGroups(in: group, depth: 0)
-        guard let parent else { return }
         // The kernel may be busy for a moment with the processes that have just ended.
         let deadline = Deadline(after: .seconds(2))
-        while true {
-            do {
-                return try parent.removeDirectory(name)
-            } catch {
-                guard error.errno == .resourceBusy, !deadline.hasPassed else { throw error }
-                Deadline.pause(.milliseconds(1))
+        for group in try subgroups().reversed() + [self] {
+            while true {
+                do {
+                    try group.removeEmpty()
+                    break
+                } catch {
+                    guard error.errno == .resourceBusy, !deadline.hasPassed else { throw error }
+                    Deadline.pause(.milliseconds(1))
+                }
             }
         }
     }
 
+    private func removeEmpty() throws(SystemError) {
+        guard let name = path.lastComponent, let parent = try Cgroup(path.removingLastComponent()).open() else { return }
+        try parent.removeDirectory(name)
+    }
+
     /// Removes it if neither a process nor a group is in it.
     public func removeIfUnused() throws(SystemError) {
-        guard let name = path.lastComponent, let parent = try Cgroup(path.removingLastComponent()).open() else { return }
         do {
-            try parent.removeDirectory(name)
+            try removeEmpty()
         } catch {
             if error.errno != .resourceBusy && error.errno != .directoryNotEmpty { throw error }
         }
@@ -118,8 +120,37 @@ public struct Cgroup: Hashable, Sendable {
 
     /// Numbers of the processes in it and below; empty if there is no such group.
     public func processes() throws -> [Int32] {
+        try ([self] + subgroups()).flatMap { try $0.ownProcesses() }
+    }
+
+    /// All groups below, each after the one that it is in. However deep they are: a machine's root makes as many as it likes.
+    private func subgroups() throws -> [Cgroup] {
+        var found: [Cgroup] = []
+        var next = [self]
+        while let group = next.popLast() {
+            guard let directory = try group.open() else { continue }
+            do {
+                try directory.forEachEntry { name, kind in
+                    if kind == .directory { next.append(Cgroup(group.path.appending(name))) }
+                }
+            } catch let error as SystemError {
+                // Others, systemd first of all, remove groups as soon as they are empty.
+                if !Self.isGone(error) { throw error }
+            }
+            if group != self { found.append(group) }
+        }
+        return found
+    }
+
+    private func ownProcesses() throws(SystemError) -> [Int32] {
         guard let group = try open() else { return [] }
-        return try Self.processes(below: group)
+        do {
+            let text = String(decoding: try group.contents("cgroup.procs", limit: 1 << 22), as: UTF8.self)
+            return text.split(separator: "\n").compactMap { Int32($0) }
+        } catch {
+            if Self.isGone(error) { return [] }
+            throw error
+        }
     }
 
     /// First line of the file `name` of this group, such as `memory.max`.
@@ -130,9 +161,6 @@ public struct Cgroup: Hashable, Sendable {
     }
 
     // MARK: Inside
-
-    /// Groups in groups deeper than this were not made by systemd; the kernel's own limit may be set lower.
-    private static let deepest = 64
 
     private static func isGone(_ error: SystemError) -> Bool {
         error.errno == .noSuchFileOrDirectory || error.errno == .operationNotSupportedByDevice
@@ -161,44 +189,5 @@ public struct Cgroup: Hashable, Sendable {
         let hierarchy = try Self.hierarchy()
         let file = try hierarchy.openForWriting(path.appending(name.components))
         try file.descriptor.write(all: Array(text.utf8))
-    }
-
-    private static func processes(below group: borrowing Directory, depth: Int = 0) throws -> [Int32] {
-        let text: String
-        do {
-            text = String(decoding: try group.contents("cgroup.procs", limit: 1 << 22), as: UTF8.self)
-        } catch {
-            // Others, systemd first of all, remove groups as soon as they are empty.
-            if isGone(error) { return [] }
-            throw error
-        }
-        var pids = text.split(separator: "\n").compactMap { Int32($0) }
-        guard depth < deepest else { return pids }
-        for name in try subgroups(of: group) {
-            guard let child = try? group.directory(FilePath(root: nil, [name])) else { continue }
-            pids += try processes(below: child, depth: depth + 1)
-        }
-        return pids
-    }
-
-    private static func removeGroups(in group: borrowing Directory, depth: Int) throws {
-        guard depth < deepest else { return }
-        for name in try subgroups(of: group) {
-            guard let child = try? group.directory(FilePath(root: nil, [name])) else { continue }
-            try removeGroups(in: child, depth: depth + 1)
-            try group.removeDirectory(name)
-        }
-    }
-
-    private static func subgroups(of group: borrowing Directory) throws -> [FilePath.Component] {
-        var names: [FilePath.Component] = []
-        do {
-            try group.forEachEntry { name, kind in
-                if kind == .directory { names.append(name) }
-            }
-        } catch let error as SystemError {
-            if !isGone(error) { throw error }
-        }
-        return names
     }
 }

@@ -94,11 +94,6 @@ public enum CurrentProcess {
         try check("mount_setattr", ["/", "MS_SLAVE"]) { clinux_set_propagation("/", 1, 1) }
     }
 
-    /// Ends this process with `signal` when its parent ends.
-    public static func dieWithParent(_ signal: Signal) throws(SystemError) {
-        try check("prctl", ["PR_SET_PDEATHSIG", "\(signal)"]) { clinux_die_with_parent(signal.rawValue) }
-    }
-
     /// Makes `descriptor` the standard input, output or error (0, 1, 2) of this process.
     public static func replaceStandard(_ number: Int32, with descriptor: FileDescriptor) throws(SystemError) {
         try check("dup2", ["\(descriptor.rawValue)", "\(number)"]) {

@@ -77,11 +77,30 @@ public struct Directory: ~Copyable, Sendable {
         return file
     }
 
+    /// Opens the regular file at `path`, which an administrator or the runner names; links on the way are followed.
+    ///
+    /// - Parameter followingLink: Whether also the last component may be a link.
+    /// - Throws: ``SystemError``: `EINVAL` if it is not a regular file, `ELOOP` for a link that is not followed, `ENOENT`.
+    public static func openFile(
+        _ path: FilePath, followingLink: Bool
+    ) throws(SystemError) -> OwnedFileDescriptor {
+        guard let name = path.lastComponent, name.kind == .regular else {
+            throw SystemError("open", [path.string], errno: .isDirectory)
+        }
+        let parent = path.removingLastComponent()
+        let directory = try Directory(parent.isEmpty ? "." : parent)
+        return try directory.file(FilePath(root: nil, [name]), followingLink ? [] : .untrusted)
+    }
+
     /// Makes a regular file that did not exist and opens it for writing.
     ///
+    /// - Parameter mode: Exactly this, whatever the umask is.
     /// - Throws: ``SystemError``: `EEXIST`, `ENOSPC`, `EROFS`, `EOVERFLOW` where the owner has no id on the mount.
     public func create(_ name: FilePath.Component, mode: UInt32 = 0o600) throws(SystemError) -> OwnedFileDescriptor {
-        try open(FilePath(root: nil, [name]), flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode, .untrusted)
+        let file = try open(
+            FilePath(root: nil, [name]), flags: O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode, .untrusted)
+        try check("fchmod", [path.string, name.string]) { clinux_fchmod(file.rawValue, mode) }
+        return file
     }
 
     /// Opens the regular or kernel file at `relative`, which is there, for writing.

@@ -12,7 +12,7 @@ public struct NotificationSocket: ~Copyable, Sendable {
     /// Becomes readable when a message has come.
     public var descriptor: FileDescriptor { owned.descriptor }
 
-    /// Binds a socket of a name that nobody can guess.
+    /// Binds a socket of a random name.
     public init() throws(SystemError) {
         let name = "nspawn-runner/\(try RandomBytes.hex(bytes: 16))"
         let descriptor = try check("bind", ["@\(name)"]) { clinux_notification_socket(name) }

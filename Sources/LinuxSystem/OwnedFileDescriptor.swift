@@ -50,6 +50,17 @@ extension FileDescriptor {
         }
     }
 
+    /// The last bytes of a file, at most `limit`.
+    package func readEnd(limit: Int) throws(SystemError) -> [UInt8] {
+        let size = try status().sizeBytes
+        let start = Int64(clamping: size) - Int64(clamping: limit)
+        if start > 0 { try check("lseek", ["\(rawValue)"]) { clinux_seek(rawValue, start) } }
+        // It may grow meanwhile.
+        var buffer = [UInt8](repeating: 0, count: limit)
+        let count = try rethrow("read", ["\(rawValue)"]) { try buffer.withUnsafeMutableBytes { try read(into: $0) } }
+        return Array(buffer[..<count])
+    }
+
     /// What can be read now, without waiting: the number of bytes put into `buffer`, 0 at the end, nil if there is nothing yet.
     package func readAvailable(into buffer: inout [UInt8]) throws(SystemError) -> Int? {
         do {
@@ -74,7 +85,4 @@ extension FileDescriptor {
     package func setNonblocking(_ nonblocking: Bool) throws(SystemError) {
         try check("fcntl", ["\(rawValue)", "F_SETFL"]) { clinux_set_nonblocking(rawValue, nonblocking ? 1 : 0) }
     }
-
-    /// Whether it is a terminal (isatty(3)).
-    package var isTerminal: Bool { clinux_isatty(rawValue) == 1 }
 }

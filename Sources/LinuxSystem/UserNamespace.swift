@@ -37,10 +37,10 @@ public struct UserNamespace: ~Copyable, Sendable {
     }
 }
 
-/// Whose rights and ownership file calls have.
+/// Whose ownership file calls have.
 public enum FileSystemIdentity {
-    /// Calls `body` with the file system ids of this thread set to `user` and `group`: what it makes belongs to them, and
-    /// what they may not do fails, although the process stays root. The corresponding system calls are `setfsuid` and `setfsgid`.
+    /// Calls `body` with the file system ids of this thread set to `user` and `group`: what it makes belongs to them. Rights
+    /// to files stay those of root. The corresponding system calls are `setfsuid`, `setfsgid` and `capset`.
     ///
     /// - Throws: ``SystemError`` `EPERM` if the ids did not take; what `body` throws.
     public static func with<Result>(user: UInt32, group: UInt32, _ body: () throws -> Result) throws -> Result {

@@ -17,7 +17,10 @@ struct DirectEngine: MachineEngine {
         let child = try ChildProcess(
             context.executable, arguments: context.arguments("machine-exec", record), environment: environment,
             standard: .init(input: null.descriptor, output: null.descriptor, error: null.descriptor), newSession: true)
-        let process = try ProcessHandle(ProcessIdentity(of: child.pid))
+        guard let identity = try? ProcessIdentity(of: child.pid), let process = try? ProcessHandle(identity) else {
+            throw MachineError.notReady(
+                record.name, reason: "machine-exec ended at once", console: context.consoleTail(record))
+        }
         record.supervisor = .init(process.identity)
         try save(record)
         record.leader = .init(try waitUntilReady(record, process, notifications, signals))
@@ -37,7 +40,9 @@ struct DirectEngine: MachineEngine {
                     .init(signals.descriptor, .readable),
                 ], timeout: deadline.remaining)
             if let signal = try signals.next() { throw MachineError.interrupted(signal) }
-            while let message = try notifications.next() {
+            // Anybody on the network of the host may send: a bounded number at a time, and only one sender counts.
+            for _ in 0..<64 {
+                guard let message = try notifications.next() else { break }
                 guard message.pid == process.identity.pid, message.user == 0 else { continue }
                 if let pid = message.value("X_NSPAWN_LEADER_PID").flatMap({ Int32($0) }) {
                     leader = try? ProcessIdentity(of: pid)

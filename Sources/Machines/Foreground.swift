@@ -43,7 +43,7 @@ extension MachineHost {
         _ request: MachineRequest, _ program: FilePath, in machine: borrowing MachineDirectory,
         _ signals: borrowing SignalDescriptor
     ) throws -> ProcessEnd {
-        let record = try makeRoot(request, in: machine, signals: signals)
+        var record = try makeRoot(request, inForeground: true, in: machine, signals: signals)
         try Reaper.start(record, watching: record.owner.identity, context: context)
         let execution = MachineExecution(record: record, store: store, context: context, logger: logger)
         try execution.enter()
@@ -51,6 +51,8 @@ extension MachineHost {
         let child = try ChildProcess(
             program, arguments: execution.arguments(console: "autopipe", ownScope: true),
             environment: execution.environment(from: .inherited()))
+        record.supervisor = (try? ProcessIdentity(of: child.pid)).map(MachineRecord.Process.init)
+        try machine.save(record)
         // This process is not among what is killed with the machine.
         try ownCgroup?.join()
         let end = try wait(for: child, signals)

@@ -44,8 +44,8 @@ struct EngineContext: Sendable {
 
     /// Last lines of what systemd-nspawn and the machine's init said.
     func consoleTail(_ record: MachineRecord) -> [String] {
-        guard let directory = try? Directory(directory(record)),
-            let bytes = try? directory.contents(ConsoleLog.path, limit: ConsoleLog.limitBytes)
+        guard let directory = try? Directory(directory(record)), let log = try? directory.file(ConsoleLog.path),
+            let bytes = try? log.descriptor.readEnd(limit: ConsoleLog.tailBytes)
         else { return [] }
         let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
         return lines.suffix(8).map(String.init)
@@ -56,5 +56,5 @@ struct EngineContext: Sendable {
 enum ConsoleLog {
     static let name: FilePath.Component = "console.log"
     static let path: FilePath = "console.log"
-    static let limitBytes = 64 << 20
+    static let tailBytes = 64 << 10
 }

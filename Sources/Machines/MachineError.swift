@@ -6,7 +6,6 @@ public enum MachineError: Error, CustomStringConvertible, Sendable {
     /// The commands need root: mounts, user namespaces, other users' processes.
     case notRoot
     case nspawnMissing
-    case unknownEngine(String)
     case engineUnavailable(Engine, String)
     /// A machine of this name runs or is being prepared.
     case exists(String)
@@ -32,8 +31,6 @@ public enum MachineError: Error, CustomStringConvertible, Sendable {
             "nspawn-runner needs root; run it as root, for example by sudo"
         case .nspawnMissing:
             "systemd-nspawn is not installed; apt-get install systemd-container"
-        case .unknownEngine(let name):
-            "engine \(printable(name)) is unknown; use auto, systemd or direct"
         case .engineUnavailable(let engine, let reason):
             "engine \(engine.rawValue) is not available: \(reason)"
         case .exists(let name):

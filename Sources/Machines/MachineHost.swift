@@ -18,10 +18,12 @@ public struct MachineRequest: Sendable {
     public var command: [String]?
     /// The machine ends by itself after this time.
     public var timeout: Duration?
+    /// What tells apart those who may use the same name; only who knows it may use or end the machine. Not secret.
+    public var key: String?
 
     public init(
         name: Name, image: Image, method: CloneMethod? = nil, engine: Engine, userNamespace: Bool = true,
-        command: [String]? = nil, timeout: Duration? = nil
+        command: [String]? = nil, timeout: Duration? = nil, key: String? = nil
     ) {
         self.name = name
         self.image = image
@@ -30,6 +32,7 @@ public struct MachineRequest: Sendable {
         self.userNamespace = userNamespace
         self.command = command
         self.timeout = timeout
+        self.key = key
     }
 }
 
@@ -72,7 +75,7 @@ public struct MachineHost: Sendable {
         let machine = try claim(request.name)
         let undo = Undo(host: self, name: request.name)
         do {
-            var record = try makeRoot(request, in: machine, signals: signals)
+            var record = try makeRoot(request, inForeground: false, in: machine, signals: signals)
             try engine.start(&record, signals: signals) { try $0.write(to: machine.directory) }
             try machine.save(record)
             logger.info("started machine", metadata: ["machine": "\(record.name)", "engine": "\(record.engine.rawValue)"])
@@ -119,7 +122,8 @@ public struct MachineHost: Sendable {
 
     /// Chooses the clone method, reserves the ids, writes the record and makes the root.
     func makeRoot(
-        _ request: MachineRequest, in machine: borrowing MachineDirectory, signals: borrowing SignalDescriptor
+        _ request: MachineRequest, inForeground: Bool, in machine: borrowing MachineDirectory,
+        signals: borrowing SignalDescriptor
     ) throws -> MachineRecord {
         let backend = try chooseBackend(
             requested: request.method, image: request.image, store: store, userNamespace: request.userNamespace,
@@ -128,8 +132,9 @@ public struct MachineHost: Sendable {
         var record = MachineRecord(
             name: request.name.description, token: try RandomBytes.hex(bytes: 8),
             imageName: request.image.name.description, imagePath: request.image.path.string,
-            method: backend.method.rawValue, engine: request.engine, boots: request.command == nil,
-            command: request.command ?? [], userBase: nil, userCount: UserRanges.count, bootID: try HostBoot.id(),
+            method: backend.method.rawValue, engine: request.engine, inForeground: inForeground,
+            boots: request.command == nil,
+            command: request.command ?? [], userBase: nil, userCount: UserRanges.count, bootID: try HostBoot.id(), key: request.key,
             createdAt: Clock.secondsSince1970(), timeoutSeconds: request.timeout.map(\.components.seconds),
             shell: try ImageContents.shell(request.image),
             owner: .init(try ProcessIdentity(of: CurrentProcess.pid)))
@@ -168,12 +173,16 @@ public struct MachineHost: Sendable {
 
     /// The machine `name`, which was ready and still runs.
     ///
+    /// - Parameter key: Of the machine that is meant; nil means whichever has the name.
     /// - Throws: ``MachineError/gone(_:_:)``.
-    public func runningMachine(_ name: Name) throws -> MachineRecord {
+    public func runningMachine(_ name: Name, key: String? = nil) throws -> MachineRecord {
         guard let directory = try store.machineDirectory(name) else {
             throw MachineError.gone(name.description, "there is no such machine")
         }
         let record = try MachineRecord.read(from: directory)
+        guard key == nil || record.key == key else {
+            throw MachineError.gone(name.description, "the machine of this name is another job's")
+        }
         guard record.bootID == (try HostBoot.id()) else {
             throw MachineError.gone(name.description, "the host was rebooted")
         }
@@ -197,10 +206,15 @@ public struct MachineHost: Sendable {
     ///
     /// A process that is still making it is told to stop, and after ten seconds killed.
     ///
+    /// - Parameter key: Of the machine that is meant; another one stays as it is. nil means whichever has the name.
     /// - Returns: false if there was nothing.
     /// - Throws: ``MachineError/notEnded(_:_:)``, ``MachineError/busy(_:)``.
     @discardableResult
-    public func end(_ name: Name) throws -> Bool {
+    public func end(_ name: Name, key: String? = nil) throws -> Bool {
+        if let key, let record = recordIfReadable(name), record.key != key {
+            logger.warning("the machine of this name is another job's and stays", metadata: ["machine": "\(name)"])
+            return false
+        }
         guard let machine = try openForEnding(name) else { return false }
         try dismantle(machine)
         logger.info("removed machine", metadata: ["machine": "\(name)"])
@@ -213,7 +227,9 @@ public struct MachineHost: Sendable {
         } catch MachineError.busy {
             // The owner is told; whether it listens or not, its lock is free after that.
         }
+        let holderMayTake: Duration = .seconds(300)
         for signal in [Signal.terminate, .kill] {
+            guard recordIfReadable(name)?.owner.identity.isAlive == true else { break }
             if let owner = recordIfReadable(name)?.owner.identity, let process = try? ProcessHandle(owner) {
                 try process.send(signal)
             }
@@ -223,7 +239,8 @@ public struct MachineHost: Sendable {
                 continue
             }
         }
-        return nil
+        // Not who makes it, then, but somebody who removes it, which takes its time for a large copy.
+        return try MachineDirectory.open(name, in: store, timeout: holderMayTake)
     }
 
     /// The record of a machine as it is, whoever holds its lock.
@@ -251,9 +268,4 @@ public struct MachineHost: Sendable {
         }
         try store.removeMachineDirectory(machine.name)
     }
-}
-
-extension Store {
-    /// The directory of the directories of machines; who picks ids for one locks it.
-    var machinesPath: FilePath { path.appending(".machines") }
 }

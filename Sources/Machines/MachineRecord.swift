@@ -53,6 +53,8 @@ public struct MachineRecord: Codable, Sendable {
     /// A ``CloneMethod``.
     public var method: String
     public var engine: Engine
+    /// Whether somebody waits for it: systemd-nspawn then is a child of `owner`, under engine `systemd` in a scope of machined's.
+    public var inForeground: Bool
     /// Whether the image's init is started; else `command` is.
     public var boots: Bool
     public var command: [String]
@@ -61,6 +63,8 @@ public struct MachineRecord: Codable, Sendable {
     public var userCount: UInt32
     /// Id of the boot of the host (/proc/sys/kernel/random/boot_id): after a reboot nothing of the machine runs.
     public var bootID: String
+    /// Which GitLab's job it is, as ``MachineRequest/key``; nil by hand.
+    public var key: String?
     /// Seconds since 1970.
     public var createdAt: Int64
     /// The machine ends by itself after this many seconds.
@@ -73,8 +77,6 @@ public struct MachineRecord: Codable, Sendable {
     public var supervisor: Process?
     /// The machine's PID 1, as the host sees it. Present when the machine was ready.
     public var leader: Process?
-
-    public var isReady: Bool { leader != nil }
 
     /// Group of all processes of the machine, systemd-nspawn among them, with engine `direct`.
     public var cgroup: Cgroup { Self.directCgroup(name) }

@@ -51,24 +51,32 @@ struct OutputRelay: ~Copyable {
     }
 
     /// Passes on all that was written before the end of the stage; streams that still have a writer go to `drain`.
+    ///
+    /// What is in a pipe by then is no more than its capacity; a writer that goes on could otherwise keep this for ever.
     mutating func finish(_ drain: (FileDescriptor) throws -> Void) throws {
-        while try first.forward(&buffer) {}
-        while try second.forward(&buffer) {}
+        try first.forward(atMost: Int(Self.pipeBytes), &buffer)
+        try second.forward(atMost: Int(Self.pipeBytes), &buffer)
         if !first.hasEnded { try drain(first.source.descriptor) }
         if !second.hasEnded { try drain(second.source.descriptor) }
     }
 }
 
 extension OutputRelay.Stream {
+    /// Passes on buffers until there is nothing to read now, or `limit` is reached or passed.
+    fileprivate mutating func forward(atMost limit: Int, _ buffer: inout [UInt8]) throws {
+        var total = 0
+        while total < limit, case let count = try forward(&buffer), count > 0 { total += count }
+    }
+
     /// Passes on one buffer.
     ///
-    /// - Returns: false if there was nothing to read now.
-    fileprivate mutating func forward(_ buffer: inout [UInt8]) throws -> Bool {
-        if hasEnded { return false }
-        guard let count = try source.descriptor.readAvailable(into: &buffer) else { return false }
+    /// - Returns: How much, 0 if there was nothing to read now.
+    fileprivate mutating func forward(_ buffer: inout [UInt8]) throws -> Int {
+        if hasEnded { return 0 }
+        guard let count = try source.descriptor.readAvailable(into: &buffer) else { return 0 }
         if count == 0 {
             hasEnded = true
-            return false
+            return 0
         }
         if !isDiscarding {
             do {
@@ -78,6 +86,6 @@ extension OutputRelay.Stream {
                 isDiscarding = true
             }
         }
-        return true
+        return count
     }
 }

@@ -28,12 +28,11 @@ public struct Reaper: Sendable {
     ///
     /// - Parameter process: nil if it has ended already, and all others of the machine with it.
     public func run(_ name: Name, token: String, watching process: ProcessIdentity?) throws {
-        if let process {
-            leaveCallersCgroup()
-            try watch(process, name, token: token)
-        }
-        try reap(name, token: token, processesHaveEnded: process == nil)
-        returnToRootCgroup()
+        guard let process else { return try reap(name, token: token, afterUnit: true) }
+        leaveCallersCgroup()
+        defer { returnToRootCgroup() }
+        try watch(process, name, token: token)
+        try reap(name, token: token, afterUnit: false)
     }
 
     private func watch(_ identity: ProcessIdentity, _ name: Name, token: String) throws {
@@ -50,16 +49,28 @@ public struct Reaper: Sendable {
         while try !process.waitForEnd(timeout: min(deadline.remaining, .seconds(24 * 60 * 60))), !deadline.hasPassed {}
     }
 
-    /// - Parameter processesHaveEnded: As the unit's `ExecStopPost=`, which must not keep systemd waiting either.
-    private func reap(_ name: Name, token: String, processesHaveEnded: Bool) throws {
-        let patience: Duration = processesHaveEnded ? .zero : .seconds(60)
+    /// - Parameter afterUnit: As the unit's `ExecStopPost=`, which must not wait for the end of its own unit, nor keep systemd
+    ///   waiting for a lock.
+    private func reap(_ name: Name, token: String, afterUnit: Bool) throws {
+        let patience: Duration = afterUnit ? .zero : .seconds(60)
         do {
             guard let machine = try MachineDirectory.open(name, in: host.store, timeout: patience) else { return }
             guard machine.record()?.token == token else { return }
-            try host.dismantle(machine, processesHaveEnded: processesHaveEnded)
+            // systemd-nspawn has ended, but others of the unit may only be about to.
+            if afterUnit { try endOthersOfThisUnit() }
+            try host.dismantle(machine, processesHaveEnded: afterUnit)
         } catch MachineError.busy {
             // Its holder is making or ending this machine and will clear up what it finds.
         }
+    }
+
+    /// The machine's own processes are in a group below the unit's, which this process is in another one of.
+    private func endOthersOfThisUnit() throws {
+        var path = try Cgroup.of(pid: CurrentProcess.pid).path
+        if path.lastComponent == ".control" || path.lastComponent == "control" { path.removeLastComponent() }
+        let payload = Cgroup(path.appending("payload"))
+        try payload.kill()
+        _ = try payload.waitUntilEmpty(timeout: EngineContext.endTimeout)
     }
 
     /// What stops the caller's service or session does not stop this.

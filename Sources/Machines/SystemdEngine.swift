@@ -58,6 +58,9 @@ struct SystemdEngine: MachineEngine {
     }
 
     func isRunning(_ record: MachineRecord) throws -> Bool {
+        if record.inForeground {
+            return try record.owner.identity.isAlive || !scope(of: record.name).processes().isEmpty
+        }
         let bus = try Bus.system()
         let unit = TransientUnit(record.unit)
         do {
@@ -70,11 +73,13 @@ struct SystemdEngine: MachineEngine {
     }
 
     func end(_ record: MachineRecord) throws {
-        if record.boots {
-            try endUnit(record.unit)
-        } else {
-            try endScope(of: record.name)
+        guard record.inForeground else { return try endUnit(record.unit) }
+        // systemd-nspawn itself is in the caller's session, not in the scope.
+        if let supervisor = record.supervisor?.identity, let process = try? ProcessHandle(supervisor) {
+            try process.send(.kill)
+            _ = try process.waitForEnd(timeout: EngineContext.endTimeout)
         }
+        try endScope(of: record.name)
     }
 
     /// Kills all processes of the unit, without asking the machine's init, and waits until systemd has put it away.
@@ -92,8 +97,12 @@ struct SystemdEngine: MachineEngine {
     }
 
     /// A machine in the foreground has a scope that machined gave it, `machine-NAME.scope`.
+    private func scope(of name: String) -> Cgroup {
+        Cgroup(FilePath("machine.slice/machine-\(escaped(name)).scope"))
+    }
+
     private func endScope(of name: String) throws {
-        let group = Cgroup(FilePath("machine.slice/machine-\(escaped(name)).scope"))
+        let group = scope(of: name)
         try group.kill()
         guard try group.waitUntilEmpty(timeout: EngineContext.endTimeout) else {
             throw MachineError.notEnded(name, "processes \(try group.processes()) are left in /\(group.path.string)")

@@ -1,5 +1,5 @@
 internal import Btrfs
-internal import LinuxSystem
+public import LinuxSystem
 public import SystemPackage
 
 extension Store {
@@ -50,7 +50,19 @@ extension Store {
 
     // MARK: Things half made
 
-    func temporaryDirectory() throws -> Directory { try directory.directory(FilePath(root: nil, [Self.temporary])) }
+    /// `.tmp`, with a shared lock for as long as it is open: ``removeAbandoned()`` then leaves alone what is in it.
+    public func temporaryDirectory() throws -> Directory {
+        let temporary = try directory.directory(FilePath(root: nil, [Self.temporary]))
+        try temporary.lock(.shared, timeout: .seconds(60))
+        return temporary
+    }
+
+    /// Removes what processes that were killed have left in `.tmp`. Does nothing while somebody works there.
+    public func removeAbandoned() throws {
+        let temporary = try directory.directory(FilePath(root: nil, [Self.temporary]))
+        guard try temporary.tryLock(.exclusive) else { return }
+        for name in try temporary.entries() { try removeTree(name, in: temporary) }
+    }
 
     func uniqueName(_ prefix: String) -> FilePath.Component {
         let number = UInt64.random(in: .min ... .max)

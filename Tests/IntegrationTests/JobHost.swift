@@ -45,6 +45,8 @@ final class JobHost: Sendable {
         let host = try JobHost()
         var failure: (any Error)?
         do { try await body(host) } catch { failure = error }
+        // A reaper is done a moment after its machine.
+        _ = eventually(within: 10) { host.leftovers().isEmpty }
         let left = host.leftovers()
         try host.tearDown()
         if let failure { throw failure }
@@ -69,6 +71,18 @@ final class JobHost: Sendable {
         for line in mounts.split(separator: "\n") where line.contains(store + "/") { left.append("mount \(line)") }
         left += (try? command("pgrep", "-af", "(machine-reap|machine-exec|systemd-nspawn).*\(store)", mayFail: true))?
             .text.split(separator: "\n").map { "process \($0)" } ?? []
+        for line in mounts.split(separator: "\n") where line.contains(" - cgroup2 ") {
+            let target = line.split(separator: " ")[4]
+            for group in (try? FileManager.default.contentsOfDirectory(atPath: target + "/nspawn-runner")) ?? []
+            where !group.contains(".") { left.append("cgroup \(group)") }
+        }
+        for lock in (try? FileManager.default.contentsOfDirectory(atPath: "/run/systemd/nspawn-uid")) ?? [] {
+            left.append("lock of ids \(lock)")
+        }
+        if isSystemdHost {
+            left += (try? command("systemctl", "list-units", "--all", "--no-legend", "nspawn-runner-*"))?
+                .text.split(separator: "\n").map { "unit \($0)" } ?? []
+        }
         return left
     }
 

@@ -12,7 +12,7 @@ int clinux_openat2(int directory, const char *path, uint64_t flags, uint64_t mod
 /// Constants that the module does not show because they are macros of <fcntl.h> under _GNU_SOURCE or of <linux/openat2.h>.
 extern const uint64_t clinux_resolve_beneath, clinux_resolve_in_root, clinux_resolve_no_symlinks,
     clinux_resolve_no_magiclinks, clinux_resolve_no_xdev;
-extern const int clinux_o_path, clinux_o_noatime, clinux_o_tmpfile;
+extern const int clinux_o_path, clinux_o_noatime;
 
 /// What an inode is, in numbers of one width whatever the C library does: the part of statx(2) that is used.
 struct clinux_status {
@@ -86,7 +86,6 @@ int clinux_flock(int descriptor, int operation);
 /// An open-file-description write lock on the whole file (F_OFD_SETLK, Linux 3.15): what systemd's lock files use.
 int clinux_record_lock(int descriptor);
 int clinux_fsync(int descriptor);
-int clinux_isatty(int descriptor);
 
 /// A sealed memory file with these bytes at offset 0 (memfd_create(2), Linux 3.17): nobody can change it afterwards.
 int clinux_sealed_memory(const char *name, const void *bytes, size_t length);

@@ -11,15 +11,13 @@ int clinux_unshare_mounts(void);
 /// A child process makes it, since a process cannot leave its own (user_namespaces(7)); the child is gone on return.
 int clinux_user_namespace(uint32_t base, uint32_t count);
 
-/// setfsuid(2) and setfsgid(2) of this thread: whose rights and whose ownership the next file calls have. Fails with
-/// -EPERM when the ids did not take.
+/// setfsuid(2) and setfsgid(2) of this thread: whose ownership the next file calls have. CAP_DAC_OVERRIDE and CAP_FOWNER
+/// stay. Fails with -EPERM when the ids did not take.
 int clinux_set_file_system_ids(uint32_t user, uint32_t group);
 
 /// pidfd_open(2), Linux 5.3. It becomes readable when the process ends.
 int clinux_pidfd_open(pid_t pid);
 int clinux_pidfd_send_signal(int pidfd, int signal);
-/// Ends the calling process with `signal` when its parent ends (PR_SET_PDEATHSIG).
-int clinux_die_with_parent(int signal);
 
 /// waitpid(2) for this child. Answers its exit code, or 256 + the number of the signal that ended it.
 int clinux_wait(pid_t pid);
@@ -33,8 +31,6 @@ int clinux_signal_descriptor(uint64_t signals);
 int clinux_read_signal(int descriptor);
 void clinux_ignore_signal(int signal);
 
-/// A timerfd(2) of CLOCK_MONOTONIC that fires once after this time.
-int clinux_timer(uint64_t nanoseconds);
 uint64_t clinux_monotonic_nanoseconds(void);
 
 /// poll(2); `timeout` in milliseconds, -1 for ever. `ready` bits as poll's.
