@@ -40,7 +40,7 @@ public struct Reaper: Sendable {
         let record = host.record(name, token: token)
         // Held for as long as this lives, so that no systemd-nspawn -U takes the same ids.
         let lock = try record?.userBase.map { try UserRangeHolder($0) }
-        defer { withExtendedLifetime(lock) {} }
+        defer { lock?.release() }
         guard let timeout = record?.timeoutSeconds else {
             while try !process.waitForEnd(timeout: .seconds(24 * 60 * 60)) {}
             return
@@ -89,9 +89,11 @@ public struct Reaper: Sendable {
 
 /// Holds systemd's lock of a range of ids; kept in a class because an optional of it lives across a wait.
 final class UserRangeHolder: Sendable {
+    private let base: UInt32
     private let lock: OwnedFileDescriptor?
 
     init(_ base: UInt32) throws {
+        self.base = base
         // Whoever reserved the range may hold the lock for a moment longer.
         let deadline = Deadline(after: .seconds(2))
         while true {
@@ -103,6 +105,13 @@ final class UserRangeHolder: Sendable {
             Deadline.pause(.milliseconds(20))
         }
         lock = nil
+    }
+
+    func release() {
+        switch lock {
+        case .some(let lock): UserRanges.remove(base, holding: lock)
+        case .none: break
+        }
     }
 }
 

@@ -5,8 +5,8 @@ import SystemPackage
 /// Ranges of user ids for machines, one each.
 ///
 /// The ids are those that systemd sets aside for containers (524288 up to 1879048191, «Users, Groups, UIDs and GIDs on
-/// systemd Systems»), and a range counts as taken while somebody holds systemd's lock file for it, so that a machine
-/// started by `systemd-nspawn -U` and one of ours never share one.
+/// systemd Systems»), and a range counts as taken while somebody holds systemd's lock file for it. The reaper of a machine
+/// holds it in turn; under engine `systemd`, which has none, machined's users keep `systemd-nspawn -U` from the range.
 enum UserRanges {
     static let count: UInt32 = 65536
     private static let first: UInt32 = 524288
@@ -41,8 +41,14 @@ enum UserRanges {
         try RecordLock.acquire(FilePath.Component("\(base)"), in: lockDirectory)
     }
 
-    /// Gives the lock file back, as systemd does; only by who holds the lock or knows that nobody does.
+    /// Removes the lock file unless somebody holds it, who will.
     static func release(_ base: UInt32) {
+        guard let lock = try? lock(base) else { return }
+        remove(base, holding: lock)
+    }
+
+    /// Removes the lock file, as systemd does it: while it is locked.
+    static func remove(_ base: UInt32, holding lock: borrowing OwnedFileDescriptor) {
         guard let name = FilePath.Component("\(base)"), let directory = try? Directory(lockDirectory) else { return }
         try? directory.removeFile(name)
     }

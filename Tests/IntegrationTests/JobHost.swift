@@ -11,6 +11,8 @@ final class JobHost: Sendable {
     /// Test programs run where systemd is PID 1 (place H) or not (place K); the engine follows.
     let isSystemdHost = FileManager.default.fileExists(atPath: "/run/systemd/system")
 
+    private let idLocksBefore = JobHost.idLocks()
+
     /// The image as a subvolume and as a plain directory.
     static let image = "debian"
     static let plainImage = "debian-plain"
@@ -76,14 +78,16 @@ final class JobHost: Sendable {
             for group in (try? FileManager.default.contentsOfDirectory(atPath: target + "/nspawn-runner")) ?? []
             where !group.contains(".") { left.append("cgroup \(group)") }
         }
-        for lock in (try? FileManager.default.contentsOfDirectory(atPath: "/run/systemd/nspawn-uid")) ?? [] {
-            left.append("lock of ids \(lock)")
-        }
+        left += Self.idLocks().subtracting(idLocksBefore).map { "lock of ids \($0)" }
         if isSystemdHost {
             left += (try? command("systemctl", "list-units", "--all", "--no-legend", "nspawn-runner-*"))?
                 .text.split(separator: "\n").map { "unit \($0)" } ?? []
         }
         return left
+    }
+
+    private static func idLocks() -> Set<String> {
+        Set((try? FileManager.default.contentsOfDirectory(atPath: "/run/systemd/nspawn-uid")) ?? [])
     }
 
     /// The verb with its arguments; `--store` is added.
