@@ -101,6 +101,8 @@ int clinux_pidfd_send_signal(int pidfd, int signal) {
     ANSWER((int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0));
 }
 
+int clinux_kill_group(pid_t group, int signal) { ANSWER(kill(-group, signal)); }
+
 int clinux_wait(pid_t pid) {
     int status;
     while (waitpid(pid, &status, 0) < 0)

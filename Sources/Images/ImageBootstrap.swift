@@ -49,6 +49,8 @@ public struct ImageBootstrap: Sendable {
 /// Programs of the host that make images; nothing between `prepare` and `cleanup` calls one.
 struct HostPrograms {
     let environment: ProcessEnvironment
+    /// How long a tool may take to clear up when it is told to end.
+    private static let grace: Duration = .seconds(5)
 
     /// Where `name` is on PATH.
     func path(_ name: String) -> FilePath? {
@@ -75,19 +77,23 @@ struct HostPrograms {
         environment["DEBIAN_FRONTEND"] = "noninteractive"
         let child = try ChildProcess(
             program, arguments: Array(command.dropFirst()), environment: environment,
-            standard: .init(output: .standardError))
+            standard: .init(output: .standardError), newSession: true)
         var interruption: Signal?
         if let process = try? ProcessHandle(ProcessIdentity(of: child.pid)) {
-            while try Poll.wait(
-                for: [.init(process.descriptor, .readable), .init(signals.descriptor, .readable)], timeout: nil)[0] == nil
-            {
-                guard let signal = try signals.next() else { continue }
-                // Asked twice, it is not asked any more.
-                try process.send(interruption == nil ? .terminate : .kill)
-                interruption = signal
+            while true {
+                let ready = try Poll.wait(
+                    for: [.init(process.descriptor, .readable), .init(signals.descriptor, .readable)],
+                    timeout: interruption == nil ? nil : Self.grace)
+                if ready[0] != nil { break }
+                let signal = try signals.next()
+                // Asked twice, or for too long, it is not asked any more.
+                try child.sendToGroup(interruption == nil ? .terminate : .kill)
+                interruption = interruption ?? signal ?? .terminate
             }
         }
         let end = try child.wait()
+        // Helpers of the tool that it did not wait for must not write into what is removed next.
+        if interruption != nil { try child.sendToGroup(.kill) }
         if let interruption { throw ImageError.interrupted(interruption) }
         guard end == .exited(0) else { throw ImageError.toolFailed(name, "\(end)") }
     }

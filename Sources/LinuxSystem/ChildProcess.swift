@@ -59,6 +59,15 @@ public struct ChildProcess: ~Copyable, Sendable {
         }
     }
 
+    /// Sends a signal to a child that was started in a session of its own, and to all that are in its process group.
+    public func sendToGroup(_ signal: Signal) throws(SystemError) {
+        do {
+            try check("kill", ["-\(pid)", "\(signal)"]) { clinux_kill_group(pid, signal.rawValue) }
+        } catch {
+            if error.errno != .noSuchProcess { throw error }
+        }
+    }
+
     /// Waits for its end.
     public func wait() throws(SystemError) -> ProcessEnd {
         let status = try check("waitpid", ["\(pid)"]) { clinux_wait(pid) }

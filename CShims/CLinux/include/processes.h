@@ -19,6 +19,9 @@ int clinux_set_file_system_ids(uint32_t user, uint32_t group);
 int clinux_pidfd_open(pid_t pid);
 int clinux_pidfd_send_signal(int pidfd, int signal);
 
+/// kill(2) of a whole process group.
+int clinux_kill_group(pid_t group, int signal);
+
 /// waitpid(2) for this child. Answers its exit code, or 256 + the number of the signal that ended it.
 int clinux_wait(pid_t pid);
 
