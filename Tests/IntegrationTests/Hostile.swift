@@ -28,7 +28,7 @@ extension Integration {
                 #expect(isGone, "\(left)")
                 // What is left would keep the pipes open, and the test with them.
                 for process in processes where isRunning(process) { kill(process, SIGKILL) }
-                #expect(spawn.wait().status != 0 || signal != SIGKILL)
+                _ = spawn.wait()
             }
         }
 
