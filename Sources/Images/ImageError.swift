@@ -27,7 +27,7 @@ public enum ImageError: Error, CustomStringConvertible, Sendable {
         case .malformedPackage(let text):
             "package \"\(printable(text))\" is malformed"
         case .malformedMirror(let text):
-            "mirror \"\(printable(text))\" is malformed; use an address such as http://deb.debian.org/debian"
+            "mirror \"\(printable(text))\" is malformed; use an address such as http://mirror.example.org/debian"
         }
     }
 }

@@ -33,6 +33,26 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        (#""https://gitlab-ci-token:secret@Git.example.com:8443/group/project.git""#, "git.example.com:8443"),
+        (#""http://[::1]:80/x""#, "[::1]:80"), (#""ssh://git@host/x""#, "host"),
+        (#""https://user@evil@host""#, "host"), (#""git@host:group/x""#, nil), (#""https://""#, nil), (#""""#, nil), ("null", nil),
+    ])
+    func `a server is known by host and port, without the token`(url: String, server: String?) throws {
+        let response = try JobResponse(Array(#"{"id": 1, "git_info": {"repo_url": \#(url)}}"#.utf8), path: "r")
+        #expect(response.repository?.server == server)
+    }
+
+    @Test(arguments: [Int64.max, Int64.min, 0, -1, 3600])
+    func `no timeout is too large to count with`(seconds: Int64) throws {
+        let environment = ProcessEnvironment([
+            ("CUSTOM_ENV_CI_JOB_ID", "7"), ("CUSTOM_ENV_CI_JOB_TIMEOUT", "\(seconds)"),
+        ])
+        let timeout = try JobIdentity(id: nil, environment: environment).timeout
+        #expect(timeout.map { $0 > .zero && $0 <= .seconds(365 * 24 * 60 * 60) } != false)
+        #expect((timeout == nil) == (seconds <= 0))
+    }
+
     @Test func `exit codes come from the runner and have its defaults`() {
         let none = ExitCodes(environment: ProcessEnvironment([]))
         #expect(none.buildFailure == 1 && none.systemFailure == 2 && !none.isUnderRunner)
