@@ -36,13 +36,10 @@ struct Prepare: GitLabHook {
         let record = try host.machines.start(
             MachineRequest(
                 name: job.machine, image: image, method: settings.clone, engine: host.engine,
-                userNamespace: settings.privateUsers, timeout: job.timeout.map { $0 + Self.grace }, key: job.server),
+                userNamespace: settings.privateUsers, timeout: job.timeout.map { $0 + settings.timeoutGrace }, key: job.server),
             signals: signals)
         try StandardOutput.write(
             "nspawn-runner: machine \(record.name) from image \(record.imageName), "
                 + "clone method \(record.method), engine \(record.engine.rawValue)\n")
     }
-
-    /// The runner ends a job at its timeout; the machine ends by itself only when the runner no longer does.
-    private static let grace: Duration = .seconds(15 * 60)
 }

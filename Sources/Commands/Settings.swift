@@ -14,6 +14,8 @@ struct Settings: Sendable {
     var clone: CloneMethod?
     var privateUsers = true
     var defaultImage: String?
+    /// The runner ends a job at its timeout; its machine ends by itself this much later, should the runner no longer live.
+    var timeoutGrace: Duration = .seconds(15 * 60)
 
     static let defaultFile: FilePath = "/etc/nspawn-runner/config.toml"
 
@@ -37,12 +39,13 @@ struct Settings: Sendable {
             case "clone": clone = try CloneChoice.parse(try file.string(key, value)) { file.error(key, $0) }
             case "private_users": privateUsers = try file.boolean(key, value)
             case "default_image": defaultImage = try file.string(key, value)
+            case "timeout_grace_seconds": timeoutGrace = .seconds(try file.count(key, value, atMost: 24 * 60 * 60))
             default: throw file.error(key, "is unknown; known are \(Self.keys.joined(separator: ", "))")
             }
         }
     }
 
-    static let keys = ["clone", "default_image", "engine", "private_users", "store"]
+    static let keys = ["clone", "default_image", "engine", "private_users", "store", "timeout_grace_seconds"]
 }
 
 enum SettingsError: Error, CustomStringConvertible {
@@ -104,6 +107,13 @@ struct ConfigurationFile {
     func boolean(_ key: String, _ value: any TOMLValueConvertible) throws -> Bool {
         guard let boolean = value.bool else { throw error(key, "must be true or false") }
         return boolean
+    }
+
+    func count(_ key: String, _ value: any TOMLValueConvertible, atMost limit: Int) throws -> Int {
+        guard let count = value.int, (0...limit).contains(count) else {
+            throw error(key, "must be a whole number up to \(limit)")
+        }
+        return count
     }
 
     func error(_ key: String, _ reason: String) -> SettingsError {

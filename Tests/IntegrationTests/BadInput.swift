@@ -102,6 +102,7 @@ extension Integration {
                 ("private_users = \"yes\"\n", ":1: private_users must be true or false"),
                 ("\n\nclone = \"magic\"\n", ":3: clone must be one of"),
                 ("store = \n", ":1:"),
+                ("timeout_grace_seconds = -1\n", ":1: timeout_grace_seconds must be a whole number"),
             ] {
                 try text.write(toFile: file, atomically: false, encoding: .utf8)
                 expect(try host.run("gitlab-config", "--config", file), status: 2, file, word)
