@@ -21,14 +21,12 @@ public enum RootError: Error, Hashable, Sendable, CustomStringConvertible {
     case noMethod(image: FilePath, reasons: [String])
     /// It cannot be removed while something is mounted in it.
     case stillMounted(FilePath, mounts: [FilePath])
-    /// A root could not be made; `cause` names the call and the file.
-    case cannotClone(CloneMethod, image: FilePath, machine: Name, cause: String)
 
     /// Whether the caller asked for something wrong; otherwise the host is not as it must be.
     public var isMistake: Bool {
         switch self {
         case .malformedName, .unknownImage, .notAnOperatingSystem, .imageExists, .impossible, .notPermitted: true
-        case .noStore, .storeNotDirectory, .storeUnsafe, .machineExists, .noMethod, .stillMounted, .cannotClone: false
+        case .noStore, .storeNotDirectory, .storeUnsafe, .machineExists, .noMethod, .stillMounted: false
         }
     }
 
@@ -64,8 +62,6 @@ public enum RootError: Error, Hashable, Sendable, CustomStringConvertible {
         case .stillMounted(let path, let mounts):
             "\(printable(path.string)) cannot be removed while this is mounted: "
                 + "\(mounts.map { printable($0.string) }.joined(separator: ", ")); type: umount \(mounts.first.map(quoted) ?? "")"
-        case .cannotClone(let method, let image, let machine, let cause):
-            "root of machine \(machine) by \(method.rawValue) of \(printable(image.string)): \(cause)"
         }
     }
 
